@@ -1,0 +1,49 @@
+# Two commands matter: `make loop` and `make test`. Everything else serves them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
+ARGS ?=
+
+.PHONY: loop loop-all test check lint format types size bench clean
+
+loop: $(VENV)/installed-loop  ## run the default plan to its verified end
+	@$(PY) -m orchestrator.loop $(ARGS)
+
+loop-all: $(VENV)/installed-loop  ## the same, with the Medium items
+	@$(PY) -m orchestrator.loop --priority Medium $(ARGS)
+
+test: $(VENV)/installed-test  ## the quick suite
+	@$(PY) -m pytest -q -m "not slow and not network"
+
+check: lint types size  ## format, lint, types, sizes, quick and slow tests
+	@$(PY) -m pytest -q
+
+lint: $(VENV)/installed-test
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+
+format: $(VENV)/installed-test
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+types: $(VENV)/installed-test
+	@$(PY) -m mypy
+
+size: $(VENV)/installed-test  ## logical lines, and the limits of the house style
+	@$(PY) tools/size.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-loop: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what the loop needs into $(VENV) (once) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what the tests need into $(VENV), both frameworks among it (once, some minutes) ..."
+	@$(PIP) torch
+	@$(PIP) -e '.[dev,torch,tensorflow]'
+	@touch $@ $(VENV)/installed-loop
