@@ -1,0 +1,196 @@
+"""The records that cross module borders: what an agent is given, what was measured, what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+__all__ = [
+    "AgentOutcome",
+    "Claim",
+    "ExpectResult",
+    "Facts",
+    "Frozen",
+    "PathClass",
+    "PathChange",
+    "Role",
+    "RowResult",
+    "RowVerdict",
+    "TestRun",
+    "TurnRecord",
+    "TurnRequest",
+    "Verdict",
+]
+
+
+class Role(StrEnum):
+    """Who works in a turn."""
+
+    SUPERVISOR = "galph"
+    ENGINEER = "ralph"
+
+
+class PathClass(StrEnum):
+    """What kind of file a changed path is; progress and fences depend on it."""
+
+    PRODUCTION = "production"
+    TESTS = "tests"
+    PLAN = "plan-local"
+    DOCS = "docs"
+    EVIDENCE = "evidence"
+
+
+class Verdict(StrEnum):
+    """What the harness makes of a turn."""
+
+    PROGRESS = "progress"  # something new holds, and the harness measured it
+    NO_PROGRESS = "no-progress"  # nothing contradicts the agent, nothing new holds
+    REFUSED = "refused"  # a claim is contradicted, a rule is broken or a mapped test fails
+    FAILED = "failed"  # the agent's process failed; the tree stays as it was
+    HANDOFF = "handoff"  # a supervisor's turn that leaves a valid handoff
+
+
+class RowVerdict(StrEnum):
+    """The outcome of one runnable row."""
+
+    VERIFIED = "verified"
+    FAILED = "failed"
+    NOT_RUN = "not-run"
+
+
+@dataclass(frozen=True)
+class PathChange:
+    """One changed path of a turn; `status` is git's letter (A, M, D, T)."""
+
+    path: str
+    status: str
+    kind: PathClass
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """One pytest run by the harness: counts as pytest reported them, and the tree they hold for."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    selectors: tuple[str, ...]
+    collected: int
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    exit_code: int | None
+    tree: str
+    failing: tuple[str, ...] = ()
+    skipped_nodes: tuple[str, ...] = ()
+    imported_from: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether at least one test ran, every test that was collected passed, and pytest ended with 0."""
+        return self.exit_code == 0 and self.passed > 0 and self.failed == 0 and self.skipped == 0
+
+
+@dataclass(frozen=True)
+class ExpectResult:
+    """One `Expect:` of a row: its text, the value found (None when absent) and whether it holds."""
+
+    text: str
+    found: object
+    holds: bool
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One runnable row as the harness ran it."""
+
+    row: str
+    verdict: RowVerdict
+    reason: str
+    seconds: float = 0.0
+    exit_code: int | None = None
+    expects: tuple[ExpectResult, ...] = ()
+    tests: TestRun | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something an agent said that can be compared with a fact; `fact` is what the harness measured."""
+
+    path: str
+    line: int
+    text: str
+    fact: str
+    contradicted: bool
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """An item's criteria at the moment work on it started: the plan's rows and the evaluators' blobs."""
+
+    rows: str
+    evaluators: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the harness measured in one turn, before any judgement."""
+
+    tree: str
+    changes: tuple[PathChange, ...] = ()
+    crossed: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    tests: tuple[TestRun, ...] = ()
+    rows: tuple[RowResult, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True)
+class TurnRecord:
+    """One committed turn, as the journal and the commit's trailers keep it."""
+
+    turn: str
+    role: Role
+    iteration: int
+    focus: str
+    verdict: Verdict
+    progress: bool
+    dwell: int
+    phase: str
+    verified: tuple[str, ...]
+    failing: tuple[str, ...]
+    tests: str
+    hub: str
+    tree: str
+    reasons: tuple[str, ...]
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class TurnRequest:
+    """What an agent is given; written as JSON beside the prompt."""
+
+    turn: str
+    role: Role
+    iteration: int
+    worktree: Path
+    prompt_path: Path
+    request_path: Path
+    log_path: Path
+    hub: str
+    branch: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class AgentOutcome:
+    """How an agent's process ended: one input to the verdict, never the verdict."""
+
+    ending: str
+    code: int | None
+    seconds: float
+    log: Path
+    log_bytes: int
