@@ -1,0 +1,3 @@
+"""What the harness measures itself: test runs, rows, criteria, claims, artifacts."""
+
+__all__: list[str] = []

@@ -1,0 +1,194 @@
+"""Settings of the loop, resolved once: flag over environment over `orchestration.yaml` over default.
+
+This is the only module of the harness that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import ConfigError
+
+__all__ = ["FILE_NAME", "SETTINGS", "Config", "Setting", "child_environment", "resolve_config"]
+
+FILE_NAME = "orchestration.yaml"
+
+# What a child may see. Everything else of the user's environment (keys, tokens, hooks) stays outside.
+_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "XDG_CACHE_HOME")
+_PASSED_WITH_NETWORK = ("PIP_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a non-empty text")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a positive number")
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("a positive number") from None
+    if not number > 0:
+        raise ValueError("a positive number")
+    return number
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    if number != int(number):
+        raise ValueError("a positive whole number")
+    return int(number)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and entry for entry in value):
+        raise ValueError("a list of texts")
+    return tuple(value)
+
+
+def _argv(value: object) -> tuple[str, ...]:
+    return tuple(shlex.split(_text(value)))
+
+
+def _commands(value: object) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping from a kind of need to the command that provides it")
+    return {_text(kind): _argv(command) for kind, command in value.items()}
+
+
+def _priority(value: object) -> str:
+    names = ("Critical", "High", "Medium", "Low")
+    text = _text(value).capitalize()
+    if text not in names:
+        raise ValueError("one of " + ", ".join(names))
+    return text
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its key in the file, its default, how a value is read, and what it is for."""
+
+    key: str
+    default: Any
+    read: Callable[[object], Any]
+    purpose: str
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable that sets it."""
+        return "ORCHESTRATOR_" + self.key.upper()
+
+
+SETTINGS = (
+    Setting("supervisor", "plan", _text, "agent that plays galph"),
+    Setting("engineer", "plan", _text, "agent that plays ralph"),
+    Setting("agent_command", (), _argv, "command line of the agent 'command'"),
+    Setting("priority", "High", _priority, "items of this priority and above are worked on"),
+    Setting("iterations", None, _count, "end after so many iterations"),
+    Setting("max_minutes", None, _number, "end after so many minutes"),
+    Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn"),
+    Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended"),
+    Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`"),
+    Setting("tests", ("tests/**", "**/test_*.py", "**/conftest.py"), _texts, "globs of test files"),
+    Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
+    Setting("pass_env", (), _texts, "further environment variables that children may see"),
+    Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
+)
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The resolved settings; `origins` tells for each key where its value came from."""
+
+    workspace: Path
+    supervisor: str
+    engineer: str
+    agent_command: tuple[str, ...]
+    priority: str
+    iterations: int | None
+    max_minutes: float | None
+    turn_minutes: float
+    silence_minutes: float
+    verify_minutes: float
+    tests: tuple[str, ...]
+    docs: tuple[str, ...]
+    pass_env: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]]
+    focus: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def _file_values(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    import yaml  # noqa: PLC0415 -- `--help` works from a plain clone, with the standard library only
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
+    for key in values:
+        if key not in _BY_KEY:
+            known = ", ".join(sorted(_BY_KEY))
+            raise ConfigError(f"{path}: unknown key {key!r}; known are {known}")
+    return values
+
+
+def resolve_config(workspace: Path, flags: Mapping[str, object], focus: str | None = None) -> Config:
+    """Merge flags, environment and `orchestration.yaml`; every value is checked where it came from.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key, or a value that cannot be read; the message names file, variable or flag.
+    """
+    in_file = _file_values(workspace / FILE_NAME)
+    values: dict[str, Any] = {}
+    origins = {}
+    for setting in SETTINGS:
+        sources = (
+            ("flag --" + setting.key.replace("_", "-"), flags.get(setting.key)),
+            ("environment " + setting.variable, os.environ.get(setting.variable)),  # noqa: TID251 -- here
+            (FILE_NAME, in_file.get(setting.key)),
+        )
+        origin, found = next(((name, value) for name, value in sources if value is not None), ("default", None))
+        try:
+            values[setting.key] = setting.default if found is None else setting.read(found)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {setting.key} must be {error}, not {found!r}") from error
+        origins[setting.key] = origin
+    return Config(workspace=workspace, focus=focus, origins=origins, **values)
+
+
+def child_environment(config: Config, root: Path, *, network: bool = False) -> dict[str, str]:
+    """Environment of a child that works in the checkout `root`: an allowlist, and first-party code from there."""
+    names = set(_PASSED) | set(config.pass_env)
+    prefixes = _PASSED_WITH_NETWORK if network else ()
+    environment = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 -- the one place that reads it
+        if name in names or (prefixes and name.upper().startswith(prefixes))
+    }
+    return environment | {
+        "PYTHONPATH": str(root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "MPLBACKEND": "Agg",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+    }

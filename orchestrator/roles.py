@@ -1,0 +1,54 @@
+"""Supervisor and engineer as data: both run through the same steps, and differ only in what stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.facts import PathClass, Role
+
+__all__ = ["ENGINEER", "MEMORY", "HANDOFF", "LEDGER", "SUPERVISOR", "RoleSpec"]
+
+MEMORY = "galph_memory.md"
+HANDOFF = "input.md"
+LEDGER = "docs/fix_plan.md"
+
+
+@dataclass(frozen=True)
+class RoleSpec:
+    """One role.
+
+    Attributes
+    ----------
+    role : Role
+        The name in files and trailers.
+    prompt : str
+        Template in `prompts/`.
+    fenced_files : tuple of str
+        Documents the role does not write.
+    fenced_kinds : tuple of PathClass
+        Classes of paths the role does not write.
+    hands_off : bool
+        Whether the turn ends in a handoff (else in evidence).
+    """
+
+    role: Role
+    prompt: str
+    fenced_files: tuple[str, ...]
+    fenced_kinds: tuple[PathClass, ...]
+    hands_off: bool
+
+
+SUPERVISOR = RoleSpec(
+    role=Role.SUPERVISOR,
+    prompt="supervisor.md",
+    fenced_files=(),
+    fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.EVIDENCE),
+    hands_off=True,
+)
+ENGINEER = RoleSpec(
+    role=Role.ENGINEER,
+    prompt="engineer.md",
+    fenced_files=(HANDOFF, MEMORY, LEDGER),
+    fenced_kinds=(PathClass.EVIDENCE,),
+    hands_off=False,
+)
