@@ -1,0 +1,131 @@
+"""The record of a data set: what was measured, where, and how much of that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ptycho.errors import ShapeError
+
+__all__ = ["DataKind", "Scan"]
+
+
+class DataKind(StrEnum):
+    """What the numbers of the source file were; a `Scan` holds intensities in every case."""
+
+    COUNTS = "counts"  # photons: the Poisson likelihood applies
+    INTENSITY = "intensity"  # arbitrary units
+    AMPLITUDE = "amplitude"  # squared on reading
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One ptychographic data set in this library's frame of reference.
+
+    A position r is the canvas coordinate, pixel centres at integers, of patch sample (h//2, w//2):
+    patch sample s sees canvas r + s − (h//2, w//2). Axis 0 is y.
+
+    Attributes
+    ----------
+    name
+        What to call it in tables and titles.
+    diffraction
+        (n, h, w) float32, intensities, detector origin (DC) at (h//2, w//2); photons for `DataKind.COUNTS`.
+    probe_positions
+        (n, 2) float64, (y, x) in pixels; the origin is free.
+    probe
+        (m, h, w) complex64, the initial guess of the m modes.
+    mask
+        (h, w) bool, True where the detector can be believed.
+    kind
+        What the source declared its numbers to be.
+    object_truth
+        (H, W) complex64 where the object is known, else None.
+    truth_origin
+        (2,) float64, the canvas coordinate of ``object_truth[0, 0]``.
+    pixel_size_m
+        Size of an object pixel, None when the file does not say.
+    provenance
+        Conventions found (with the numbers that decided) or assumed, source and SHA-256; JSON values only.
+
+    Raises
+    ------
+    ShapeError
+        If arrays do not fit each other, or diffraction or positions hold NaN or negative values.
+    """
+
+    name: str
+    diffraction: NDArray[np.float32]
+    probe_positions: NDArray[np.float64]
+    probe: NDArray[np.complex64]
+    mask: NDArray[np.bool_]
+    kind: DataKind = DataKind.COUNTS
+    object_truth: NDArray[np.complex64] | None = None
+    truth_origin: NDArray[np.float64] | None = None
+    pixel_size_m: float | None = None
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, dtype, ndim in (
+            ("diffraction", np.float32, 3),
+            ("probe_positions", np.float64, 2),
+            ("probe", np.complex64, 3),
+            ("mask", np.bool_, 2),
+        ):
+            _check_array(name, getattr(self, name), dtype, ndim)
+        n, h, w = self.diffraction.shape
+        for name, found, expected in (
+            ("probe_positions", self.probe_positions.shape, (n, 2)),
+            ("probe", self.probe.shape[1:], (h, w)),
+            ("mask", self.mask.shape, (h, w)),
+        ):
+            if found != expected:
+                raise ShapeError(
+                    f"{name}: expected {expected} for diffraction {(n, h, w)}, found {found}; "
+                    "frames, positions and probe must come from one scan, frames first"
+                )
+        if n == 0:
+            raise ShapeError("diffraction: expected at least one frame, found (0, ...)")
+        if not self.diffraction.min() >= 0:  # also false when there is a NaN
+            raise ShapeError("diffraction: expected finite values >= 0, found NaN or negative ones")
+        for name in ("diffraction", "probe_positions", "probe"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ShapeError(f"{name}: expected finite values, found NaN or infinity")
+        if (self.object_truth is None) != (self.truth_origin is None):
+            raise ShapeError("object_truth and truth_origin: expected both or neither")
+
+    @property
+    def n_frames(self) -> int:
+        """Number of exposures."""
+        return len(self.diffraction)
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(h, w) of a frame in pixels."""
+        return self.diffraction.shape[1], self.diffraction.shape[2]
+
+    @property
+    def photons_per_frame(self) -> float | None:
+        """The dose: mean counts of a frame over valid pixels, None when the data are not counts."""
+        if self.kind is not DataKind.COUNTS:
+            return None
+        return float(self.diffraction.sum(axis=0, dtype=np.float64)[self.mask].sum() / self.n_frames)
+
+    def select(self, indices: ArrayLike) -> Scan:
+        """Return the scan of the frames `indices` (integers or a boolean mask), in that order."""
+        chosen = np.asarray(indices)
+        return replace(
+            self, diffraction=self.diffraction[chosen], probe_positions=self.probe_positions[chosen]
+        )
+
+
+def _check_array(name: str, array: NDArray[np.generic], dtype: type[np.generic], ndim: int) -> None:
+    """Raise unless `array` has the dtype and the number of axes of the record."""
+    if array.dtype != dtype or array.ndim != ndim:
+        raise ShapeError(
+            f"{name}: expected {ndim} axes of {np.dtype(dtype).name}, found {array.shape} of {array.dtype}"
+        )
