@@ -1,0 +1,210 @@
+"""What every document of the loop is made of: numbered lines, ids, stamps, fields, table cells, problems."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+
+from orchestrator.errors import RecordError
+
+__all__ = [
+    "Problem",
+    "ProblemList",
+    "check_same",
+    "decode",
+    "find_ids",
+    "format_stamp",
+    "is_id",
+    "parse_stamp",
+    "read_field",
+    "shown",
+    "split_lines",
+    "strip_code",
+    "table_cells",
+    "table_line",
+    "value_or_none",
+]
+
+_ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
+_ID_ALONE = re.compile(_ID)
+_ID_IN_TEXT = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
+_FIELD = re.compile(
+    r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?"
+)
+_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):?(\d\d):?(\d\d)Z")
+_BARE_PIPE = re.compile(r"(?<!\\)\|")
+_NOTHING = frozenset({"", "none", "n/a"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One place where a document is not what its reader expects; the text itself is kept as it stands."""
+
+    path: str
+    line: int
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """Return ``path:line: expected …, found …``."""
+        return f"{self.path}:{self.line}: expected {self.expected}, found {self.found}"
+
+
+class ProblemList:
+    """The problems of one document, collected while it is read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._items: list[Problem] = []
+
+    def add(self, line: int, expected: str, found: str) -> None:
+        """Note that line `line` (from 1) holds `found` where `expected` should stand."""
+        self._items.append(Problem(self.path, line, expected, found))
+
+    def check_end(self, text: str) -> None:
+        """Note a last line without a newline: the sign of a file that was cut short."""
+        if text and not text.endswith("\n"):
+            last = text[text.rfind("\n") + 1 :]
+            self.add(
+                text.count("\n") + 1, "a newline at the end of the file", f"the end inside {shown(last)}"
+            )
+
+    def sorted(self) -> tuple[Problem, ...]:
+        """Return the problems in the order of their lines."""
+        return tuple(sorted(self._items, key=lambda problem: problem.line))
+
+
+def decode(data: bytes, path: str) -> tuple[str, tuple[Problem, ...]]:
+    """Turn the bytes of a file into text that encodes back to the same bytes.
+
+    Parameters
+    ----------
+    data : bytes
+        The file's content, in UTF-8 if all is well.
+    path : str
+        Named in the problem.
+
+    Returns
+    -------
+    text : str
+        Bytes that are not UTF-8 become lone surrogates (PEP 383): encode with ``surrogateescape``.
+    problems : tuple of Problem
+        One, for the first such byte, or none.
+    """
+    try:
+        return data.decode("utf-8"), ()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(path, line, "UTF-8", f"byte 0x{data[error.start]:02x}")
+        return data.decode("utf-8", "surrogateescape"), (problem,)
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Split at ``\n`` only and keep it, so that joining the lines gives back `text`."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is an item's or finding's id, such as ``PARALLEL-API-INFERENCE`` or ``CONFIG-001``."""
+    return _ID_ALONE.fullmatch(text) is not None
+
+
+def find_ids(text: str) -> tuple[str, ...]:
+    """Return the ids in `text`, each once, in order of appearance."""
+    return tuple(dict.fromkeys(_ID_IN_TEXT.findall(text)))
+
+
+def parse_stamp(text: str) -> datetime | None:
+    """Return the UTC time of ``2026-01-15T22:58:50Z`` or ``2026-01-15T225850Z``, None for anything else."""
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = (int(part) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def format_stamp(time: datetime) -> str:
+    """Return `time` (aware) as ``2026-01-15T22:58:50Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_field(line: str) -> tuple[str, str] | None:
+    """Read ``Key: value`` with an optional bullet and bold key; the line may be indented.
+
+    Returns
+    -------
+    tuple of str or None
+        Key and value, both stripped; None when the line is no field.
+    """
+    match = _FIELD.fullmatch(line.rstrip())
+    return (match["key"].strip(), (match["value"] or "").strip()) if match else None
+
+
+def value_or_none(text: str) -> str | None:
+    """Return `text` without its back-ticks, or None where it says ``none`` or ``N/A`` or nothing."""
+    value = strip_code(text.strip())
+    return None if value.lower() in _NOTHING else value
+
+
+def strip_code(text: str) -> str:
+    """Return `text` without the one pair of back-ticks around it, if there is such a pair."""
+    if len(text) > 2 and text[0] == text[-1] == "`" and "`" not in text[1:-1]:
+        return text[1:-1]
+    return text
+
+
+def table_cells(line: str) -> tuple[str, ...] | None:
+    r"""Return the cells of a table's line (``\|`` is a pipe inside a cell), None when it is no such line."""
+    stripped = line.strip()
+    if len(stripped) < 2 or stripped[0] != "|" or stripped[-1] != "|":
+        return None
+    return tuple(cell.strip().replace("\\|", "|") for cell in _BARE_PIPE.split(stripped)[1:-1])
+
+
+def table_line(cells: tuple[str, ...]) -> str:
+    r"""Return one line of a table, pipes inside cells written ``\|``, without a newline."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Return `text` quoted for a message, shortened to about `limit` characters."""
+    text = text.strip()
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def check_same(record: object, again: object, what: str) -> None:
+    """Refuse text that would be read back as something else than the record it was rendered from.
+
+    One check covers every way a value could break its document: a line break in a title, a heading
+    inside a body, a marker where none may stand.
+
+    Parameters
+    ----------
+    record, again : object
+        The dataclass that was rendered, and what reading the rendered text gave (None: nothing).
+    what : str
+        Names the record in the message.
+
+    Raises
+    ------
+    RecordError
+        When the two differ; it names the first field that does.
+    """
+    if record == again:
+        return
+    hint = "write each value on one line, stripped, without the document's own marks"
+    names = [field.name for field in fields(record) if field.compare] if is_dataclass(record) else []
+    for name in names:
+        mine, theirs = getattr(record, name), getattr(again, name, None)
+        if mine != theirs:
+            raise RecordError(
+                f"{what}: expected {name} {shown(str(mine))} to be read back as it is, "
+                f"it would be read as {shown(str(theirs))}: {hint}"
+            )
+    raise RecordError(f"{what}: expected {shown(str(record))} to be read back as it is: {hint}")
