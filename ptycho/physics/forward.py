@@ -3,7 +3,7 @@
 ψ_jm(s) = P_m(s) · O(r_j + s − (h//2, w//2)),  λ_j = gain · Σ_m |F ψ_jm|² + background.
 
 A position between pixels is split into a whole-pixel corner i and a remainder f in [−½, ½). The patch is cut
-at the corner and the probe is moved by f: O(i + s) P(s − f) is O(i + f + s) P(s), shifted as a whole by f, and
+at the corner and the probe moved by f: O(i + s) P(s − f) is O(i + f + s) P(s), shifted as a whole by f, and
 |F ·|² does not see such a shift. The object is thus never interpolated.
 """
 
