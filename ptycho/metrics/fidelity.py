@@ -1,0 +1,255 @@
+"""How well a reconstruction explains diffraction frames, beside what counting photons alone would leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from ptycho.errors import ShapeError
+
+__all__ = [
+    "FrameScores",
+    "bootstrap_error",
+    "expected_amplitude_error",
+    "expected_deviance",
+    "fit_frame_factors",
+    "score_frames",
+]
+
+FloatArray = NDArray[np.float64]
+
+LAMBDA_FLOOR = 1e-6  # keeps log λ finite where the model says that no photon can arrive
+SERIES_FROM = 64.0  # above this λ the asymptotic series are good to 1e-6
+TABLE_POINTS = 1025
+SLAB = 16  # frames scored at a time: float64 copies of a whole scan would be large
+
+
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """Sums over the valid pixels of each frame; every score is a ratio of their totals.
+
+    Attributes
+    ----------
+    counts
+        (n,) Σ k.
+    error, error_expected
+        (n,) Σ (√k − √λ)² and its mean when k ~ Poisson(λ).
+    deviance, deviance_expected
+        (n,) Σ 2[λ − k + k ln(k/λ)] and its mean when k ~ Poisson(λ).
+    nll
+        (n,) Σ (λ' − k ln λ') with λ' = λ + 1e-6; the constant ln k! is left out.
+    pixels
+        (n,) number of valid pixels.
+    """
+
+    counts: FloatArray
+    error: FloatArray
+    error_expected: FloatArray
+    deviance: FloatArray
+    deviance_expected: FloatArray
+    nll: FloatArray
+    pixels: FloatArray
+
+    def __post_init__(self) -> None:
+        shapes = {item.name: getattr(self, item.name).shape for item in fields(self)}
+        if len(set(shapes.values())) != 1 or self.counts.ndim != 1 or self.counts.size == 0:
+            raise ShapeError(f"frame scores: expected seven arrays of one shape (n,), n > 0, found {shapes}")
+
+    @property
+    def n_frames(self) -> int:
+        """Number of scored frames."""
+        return self.counts.size
+
+    @property
+    def fourier_error(self) -> float:
+        """R = Σ (√k − √λ)² / Σ k."""
+        return float(self.error.sum() / self.counts.sum())
+
+    @property
+    def fourier_error_expected(self) -> float:
+        """The value of R that counting statistics alone leave at λ, the shot-noise floor."""
+        return float(self.error_expected.sum() / self.counts.sum())
+
+    @property
+    def error_over_expected(self) -> float:
+        """R over its Poisson expectation: 1 at the truth, below 1 for a fit to the noise."""
+        return float(self.error.sum() / self.error_expected.sum())
+
+    @property
+    def deviance_over_expected(self) -> float:
+        """The Poisson deviance over its expectation: 1 at the truth, below 1 for a fit to the noise."""
+        return float(self.deviance.sum() / self.deviance_expected.sum())
+
+    @property
+    def nll_per_pixel(self) -> float:
+        """Mean of λ' − k ln λ' over the valid pixels."""
+        return float(self.nll.sum() / self.pixels.sum())
+
+    def select(self, indices: NDArray[np.integer]) -> FrameScores:
+        """Return the scores of the frames `indices`, repetitions allowed."""
+        return FrameScores(**{item.name: getattr(self, item.name)[indices] for item in fields(self)})
+
+
+def score_frames(
+    counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]
+) -> FrameScores:
+    """Compare measured with predicted photon counts, frame by frame.
+
+    Parameters
+    ----------
+    counts
+        (n, h, w) photon counts k.
+    model
+        (n, h, w) predicted mean counts λ ≥ 0.
+    mask
+        (h, w) bool, True where the detector can be believed; other pixels count nowhere.
+
+    Returns
+    -------
+    FrameScores
+
+    Raises
+    ------
+    ShapeError
+        If the arrays do not fit each other.
+    """
+    _check_frames(counts, model, mask)
+    sums = np.empty((7, counts.shape[0]))
+    for start in range(0, counts.shape[0], SLAB):
+        slab = slice(start, start + SLAB)
+        k = counts[slab][:, mask].astype(np.float64)
+        lam = model[slab][:, mask].astype(np.float64) + LAMBDA_FLOOR
+        log_lam = np.log(lam)
+        sums[:, slab] = (
+            k.sum(axis=1),
+            np.square(np.sqrt(k) - np.sqrt(lam)).sum(axis=1),
+            expected_amplitude_error(lam).sum(axis=1),
+            2 * (lam - k + scipy.special.xlogy(k, k) - k * log_lam).sum(axis=1),
+            expected_deviance(lam).sum(axis=1),
+            (lam - k * log_lam).sum(axis=1),
+            np.full(k.shape[0], k.shape[1]),
+        )
+    return FrameScores(*sums)
+
+
+def fit_frame_factors(
+    counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]
+) -> FloatArray:
+    """Return the intensity factor of each frame that maximises the Poisson likelihood, Σ k / Σ λ.
+
+    It is the only freedom a held-out frame is given: the flux differs from one exposure to the next.
+
+    Parameters
+    ----------
+    counts, model, mask
+        As in `score_frames`.
+
+    Returns
+    -------
+    ndarray
+        (n,) float64; 1 where the model predicts no photon at all.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays do not fit each other.
+    """
+    _check_frames(counts, model, mask)
+    measured = np.array([frame[mask].sum(dtype=np.float64) for frame in counts])
+    predicted = np.array([frame[mask].sum(dtype=np.float64) for frame in model])
+    factors: FloatArray = np.divide(measured, predicted, out=np.ones_like(measured), where=predicted > 0)
+    return factors
+
+
+def expected_amplitude_error(lam: FloatArray) -> FloatArray:
+    """Return E[(√k − √λ)²] for k ~ Poisson(λ), for each element of `lam`.
+
+    It is 2λ at low λ, at most 0.455 (λ = 1.11), and ¼ + 7/(64 λ) + 75/(512 λ²) + … at high λ: the often
+    quoted ¼ alone is wrong where most pixels of a diffraction pattern lie.
+
+    Parameters
+    ----------
+    lam
+        Mean counts, any shape, ≥ 0.
+    """
+    root = _table_roots()
+    table = 2 * root**2 - 2 * root * _poisson_means(root**2, np.sqrt)
+    return _look_up(lam, root, table, 0.25 + 7 / 64 * _inverse(lam) + 75 / 512 * _inverse(lam) ** 2)
+
+
+def expected_deviance(lam: FloatArray) -> FloatArray:
+    """Return E[2(λ − k + k ln(k/λ))] for k ~ Poisson(λ), for each element of `lam`.
+
+    Near 2 λ ln(1/λ) at low λ, at most 1.16 (λ = 1.34), and 1 + 1/(6 λ) + 1/(6 λ²) + … at high λ.
+
+    Parameters
+    ----------
+    lam
+        Mean counts, any shape, ≥ 0.
+    """
+    root = _table_roots()
+    mean = _poisson_means(root**2, lambda k: scipy.special.xlogy(k, k))
+    table = 2 * (mean - scipy.special.xlogy(root**2, root**2))
+    return _look_up(lam, root, table, 1 + _inverse(lam) / 6 + _inverse(lam) ** 2 / 6)
+
+
+def bootstrap_error(
+    statistic: Callable[..., float], *groups: FrameScores, seed: int, resamples: int = 200
+) -> float:
+    """Return the standard error of ``statistic(*groups)`` when frames are drawn again with replacement.
+
+    Each group is resampled by itself (Efron, Ann. Stat. 7 (1979) 1, doi:10.1214/aos/1176344552).
+
+    Parameters
+    ----------
+    statistic
+        Takes as many `FrameScores` as there are groups.
+    groups
+        What was scored.
+    seed
+        Seed of the private generator: one seed, one error.
+    resamples
+        How many times to draw.
+    """
+    rng = np.random.default_rng(seed)
+    values = [
+        statistic(*(group.select(rng.integers(0, group.n_frames, group.n_frames)) for group in groups))
+        for _ in range(resamples)
+    ]
+    return float(np.std(values, ddof=1))
+
+
+def _table_roots() -> FloatArray:
+    """Return the nodes of the tables in √λ, where both expectations are smooth down to 0."""
+    return np.linspace(0, np.sqrt(SERIES_FROM), TABLE_POINTS)
+
+
+def _poisson_means(lam: FloatArray, of: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Return E[of(k)] by summing the Poisson distribution far beyond its tail."""
+    k = np.arange(SERIES_FROM + 12 * np.sqrt(SERIES_FROM))
+    weights = np.exp(scipy.special.xlogy(k, lam[:, None]) - lam[:, None] - scipy.special.gammaln(k + 1))
+    means: FloatArray = weights @ of(k)
+    return means
+
+
+def _look_up(lam: FloatArray, root: FloatArray, table: FloatArray, series: FloatArray) -> FloatArray:
+    """Interpolate the table below `SERIES_FROM`, take the series above."""
+    return np.where(lam < SERIES_FROM, np.interp(np.sqrt(lam), root, table), series)
+
+
+def _inverse(lam: FloatArray) -> FloatArray:
+    """Return 1/λ where the series is used; its value elsewhere is never looked at."""
+    return 1 / np.maximum(lam, SERIES_FROM)
+
+
+def _check_frames(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
+    """Raise unless frames, model and mask belong together and a pixel is left to score."""
+    if counts.ndim != 3 or model.shape != counts.shape or mask.shape != counts.shape[1:] or not mask.any():
+        raise ShapeError(
+            "frame scores: expected counts and model (n, h, w) and a mask (h, w) with a valid pixel, "
+            f"found {counts.shape}, {model.shape} and {mask.shape} with {int(mask.sum())} valid"
+        )

@@ -1,0 +1,143 @@
+"""One gauge for every result: scale, phase, ramp, position of the probe and order of its modes are fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from ptycho.errors import ShapeError
+from ptycho.metrics.registration import ComplexArray, FloatArray, Placed, find_plane, plane
+from ptycho.physics.canvas import split_positions
+from ptycho.physics.shift import shift_probe
+
+__all__ = ["Gauged", "fix_gauge", "illumination"]
+
+COVERED = 0.1
+CENTRING_ROUNDS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Gauged:
+    """A result in the gauge in which results are compared.
+
+    Attributes
+    ----------
+    image
+        The object with its place; `image.region` is where the illumination is at least 10 % of its maximum.
+    probe
+        (m, h, w) complex128, modes orthogonal, strongest first.
+    coverage
+        (H, W) float64, Σ_j Σ_m |P_m|² on the canvas of the object, photons.
+    """
+
+    image: Placed
+    probe: ComplexArray
+    coverage: FloatArray
+
+    @property
+    def probe_power(self) -> float:
+        """Σ_m Σ_s |P_m|², photons per frame before the object."""
+        return float(np.square(np.abs(self.probe)).sum())
+
+    @property
+    def mean_transmission(self) -> float:
+        """Mean |O|² weighted with the illumination."""
+        return float((self.coverage * np.square(np.abs(self.image.object))).sum() / self.coverage.sum())
+
+
+def fix_gauge(
+    object_: NDArray[np.complexfloating],
+    probe: NDArray[np.complexfloating],
+    origin: FloatArray,
+    positions: FloatArray,
+) -> Gauged:
+    """Return the same physical result in the one gauge.
+
+    Nothing here changes the predicted intensities: modes are mixed by a unitary matrix; |P|² is centred on
+    sample (h//2, w//2) with the origin moved along; median |O| over the covered region becomes 1 by P → aP,
+    O → O/a, so that Σ|P|² is the mean counts of a frame over the mean transmission; the plane of phase that
+    makes the covered object most coherent is removed from O and put on P; the covered mean has phase 0.
+
+    Parameters
+    ----------
+    object_
+        (H, W) complex.
+    probe
+        (m, h, w) complex.
+    origin
+        (2,) canvas coordinate of ``object_[0, 0]``.
+    positions
+        (n, 2) float64, (y, x), of the frames that were used.
+
+    Returns
+    -------
+    Gauged
+
+    Raises
+    ------
+    ShapeError
+        If the object or the probe is zero everywhere.
+    """
+    if not (np.any(object_) and np.any(probe)):
+        raise ShapeError("gauge: expected an object and a probe, found only zeros; the reconstruction failed")
+    modes = _orthogonal_modes(probe.astype(np.complex128))
+    modes, moved = _centred(modes)
+    origin = origin - moved
+    coverage = illumination(modes, positions, origin, object_.shape)
+    region = coverage >= COVERED * coverage.max()
+    image = object_.astype(np.complex128)
+    scale = float(np.median(np.abs(image[region])))
+    slope, _ = find_plane(np.where(region, image, 0))
+    image = image * plane(image.shape, -slope, 0.0) / scale
+    image *= np.exp(-1j * np.angle(image[region].sum()))
+    modes = modes * plane(modes.shape[1:], slope, 0.0) * scale
+    return Gauged(Placed(image, origin, region), modes, coverage * scale**2)
+
+
+def illumination(
+    probe: NDArray[np.complexfloating], positions: FloatArray, origin: FloatArray, shape: tuple[int, ...]
+) -> FloatArray:
+    """Return Σ_j Σ_m |P_m|² on a canvas, positions rounded to whole pixels; what falls outside is lost.
+
+    Parameters
+    ----------
+    probe
+        (m, h, w) complex.
+    positions
+        (n, 2) float64.
+    origin, shape
+        The canvas: coordinate of its element [0, 0], and (H, W).
+    """
+    intensity = np.square(np.abs(probe)).sum(axis=0)
+    h, w = intensity.shape
+    padded = np.zeros((shape[0] + 2 * h, shape[1] + 2 * w))
+    corners, _ = split_positions(positions, origin, (h, w))
+    for y, x in np.clip(corners, (-h, -w), shape) + np.array((h, w)):
+        padded[y : y + h, x : x + w] += intensity
+    return padded[h:-h, w:-w]
+
+
+def _orthogonal_modes(probe: ComplexArray) -> ComplexArray:
+    """Return modes with the same Σ_m P_m P_mᴴ that are orthogonal, strongest first."""
+    if probe.shape[0] == 1:
+        return probe
+    _, values, vectors = np.linalg.svd(probe.reshape(probe.shape[0], -1), full_matrices=False)
+    modes: ComplexArray = (values[:, None] * vectors).reshape(probe.shape)
+    return modes
+
+
+def _centred(probe: ComplexArray) -> tuple[ComplexArray, FloatArray]:
+    """Return the probe with the centre of mass of |P|² on (h//2, w//2), and by how much it lay off."""
+    middle = np.array(probe.shape[1:]) // 2
+    moved = np.zeros(2)
+    for _ in range(CENTRING_ROUNDS):  # a periodic shift carries the tails along, so one round is not exact
+        intensity = np.square(np.abs(probe)).sum(axis=0)
+        off = np.array(scipy.ndimage.center_of_mass(intensity)) - middle
+        probe = shift_probe(probe, -off[None])[0]
+        moved += off
+        if np.abs(off).max() < 1e-6:
+            break
+    return probe, moved
