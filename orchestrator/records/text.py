@@ -24,6 +24,7 @@ __all__ = [
     "table_cells",
     "table_line",
     "value_or_none",
+    "with_block",
 ]
 
 _ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
@@ -170,6 +171,13 @@ def table_cells(line: str) -> tuple[str, ...] | None:
 def table_line(cells: tuple[str, ...]) -> str:
     r"""Return one line of a table, pipes inside cells written ``\|``, without a newline."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def with_block(text: str, block: str) -> str:
+    """Append `block` to `text`, one blank line between the two."""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text + ("" if not text or text.endswith("\n\n") else "\n") + block
 
 
 def shown(text: str, limit: int = 60) -> str:

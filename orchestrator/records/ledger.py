@@ -1,0 +1,466 @@
+"""The ledger of items, `docs/fix_plan.md`: what is to be done, in which order, and what was tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
+
+from orchestrator.errors import RecordError
+from orchestrator.records.text import (
+    Problem,
+    ProblemList,
+    check_same,
+    is_id,
+    parse_stamp,
+    read_field,
+    shown,
+    split_lines,
+    strip_code,
+    value_or_none,
+    with_block,
+)
+
+__all__ = [
+    "Attempt",
+    "Item",
+    "Kind",
+    "Ledger",
+    "Priority",
+    "Status",
+    "parse_ledger",
+    "render_item",
+    "render_ledger",
+    "with_attempt",
+    "with_reports_hub",
+    "with_status",
+]
+
+_ITEM = re.compile(r"### \[(?P<id>[^\]\s]+)\] (?P<title>\S.*)")
+_HEADING = re.compile(r"#{1,3}(?:[ \t].*)?")
+_ATTEMPT = re.compile(r"[ \t]+- \*(?P<stamp>\S+) \((?P<what>.*?)\):\*(?:[ \t]+(?P<rest>.*))?")
+_MARKERS = {"metrics": "Metrics:", "artifacts": "Artifacts:", "next_actions": "Next Actions:"}
+_TEXT_FIELDS = {
+    "Owner/Date": "owner",
+    "Engineer": "engineer",
+    "Goals": "goals",
+    "Exit Criteria": "exit_criteria",
+    "Return Condition": "return_condition",
+}
+_PATH_FIELDS = {"Working Plan": "working_plan", "Reports Hub": "reports_hub"}
+_REQUIRED = ("Depends on", "Priority", "Status")
+_ATTEMPTS = "Attempts History"
+_KEYS = (*_REQUIRED, "Kind", *_PATH_FIELDS, *_TEXT_FIELDS, _ATTEMPTS)
+
+
+class Status(StrEnum):
+    """Where an item stands."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    BLOCKED_ESCALATION = "blocked_escalation"
+    DONE = "done"
+    ARCHIVED = "archived"
+
+
+class Priority(IntEnum):
+    """How much an item matters; ``Priority.HIGH > Priority.LOW``."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The word the ledger uses, such as ``High``."""
+        return self.name.capitalize()
+
+
+class Kind(StrEnum):
+    """What kind of work an item is; its limits and what counts as progress depend on it."""
+
+    CODE = "code"
+    STUDY = "study"
+    RESEARCH = "research"
+    DOCS = "docs"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One turn's line in an item's history, all on one line."""
+
+    stamp: str
+    what: str
+    text: str
+    metrics: str = ""
+    artifacts: str = ""
+    next_actions: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the ledger.
+
+    Attributes
+    ----------
+    depends_on : tuple of str
+        Ids of items or findings; a word that is none is kept, and is a problem.
+    priority, status : Priority, Status
+        Where the ledger's word cannot be read there is a problem, and the item counts as `LOW` and
+        `BLOCKED`: it cannot be chosen.
+    owner, engineer, goals, exit_criteria, return_condition : str
+        Text, several lines joined by line breaks; empty when absent.
+    working_plan, reports_hub : str
+        Paths; empty when absent or ``none``.
+    attempts : tuple of Attempt
+        Newest last.
+    """
+
+    id: str
+    title: str
+    depends_on: tuple[str, ...] = ()
+    priority: Priority = Priority.MEDIUM
+    status: Status = Status.PENDING
+    status_note: str = ""
+    kind: Kind = Kind.CODE
+    owner: str = ""
+    working_plan: str = ""
+    reports_hub: str = ""
+    engineer: str = ""
+    goals: str = ""
+    exit_criteria: str = ""
+    return_condition: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    line: int = field(default=0, compare=False)
+    raw: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger as read: `preamble` is the text above the first item."""
+
+    preamble: str
+    items: tuple[Item, ...] = ()
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+    path: str = field(default="docs/fix_plan.md", compare=False)
+
+    def item(self, item_id: str) -> Item:
+        """Return the first item with this id, RecordError when there is none."""
+        for item in self.items:
+            if item.id == item_id:
+                return item
+        names = ", ".join(item.id for item in self.items) or "none"
+        raise RecordError(f"{self.path}: expected an item {item_id!r}, the ledger has {names}")
+
+
+@dataclass
+class _Field:
+    """One field of an item while it is read: the numbers of its first and last line, and its lines."""
+
+    line: int
+    value: str
+    end: int
+    more: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The value with its continuation lines, two spaces of indentation taken off."""
+        lines = [self.value, *(line.removeprefix("  ").rstrip() for line in self.more)]
+        return "\n".join(lines).strip("\n")
+
+
+def _scan(lines: Sequence[str], start: int, problems: ProblemList) -> dict[str, _Field]:
+    """Find the fields of the item whose heading is line `start` (from 1)."""
+    found: dict[str, _Field] = {}
+    current: _Field | None = None
+    for number, raw in enumerate(lines[start:], start=start + 1):
+        line = raw.rstrip()
+        if _HEADING.fullmatch(line):
+            break
+        entry = read_field(line) if line.startswith("- ") else None
+        if not line or line[0] in " \t":
+            if current is not None:
+                current.more.append(line)
+                current.end = number if line else current.end
+        elif entry is None or entry[0] not in _KEYS:
+            current = None
+            if line.startswith(("- ", "#")):
+                problems.add(number, "a field, one of " + ", ".join(_KEYS), shown(line))
+        elif entry[0] in found:
+            current = None
+            problems.add(
+                number, f"one {entry[0]!r} per item, or a heading '### [ID] Title' above it", shown(line)
+            )
+        else:
+            current = found[entry[0]] = _Field(number, entry[1], number)
+    return found
+
+
+def _choice(
+    found: dict[str, _Field], key: str, words: Sequence[str], problems: ProblemList
+) -> tuple[str, str]:
+    """Read a word of `words` and the note behind it; the word is empty when it is not one of them."""
+    word, _, note = found[key].text.replace("\n", " ").partition(" ")
+    word, note = word.strip("*`"), note.strip().removeprefix("—").strip()
+    if word.lower() not in [known.lower() for known in words]:
+        problems.add(found[key].line, f"a {key.lower()}, one of " + ", ".join(words), shown(word))
+        return "", note
+    return word.lower(), note
+
+
+def _depends(entry: _Field, problems: ProblemList) -> tuple[str, ...]:
+    if value_or_none(entry.text) is None:
+        return ()
+    words = tuple(
+        strip_code(word.strip()) for word in entry.text.replace("\n", ",").split(",") if word.strip()
+    )
+    for word in words:
+        if not is_id(word):
+            problems.add(entry.line, "ids separated by commas, or None", shown(word))
+    return words
+
+
+def _attempts(entry: _Field, problems: ProblemList) -> tuple[Attempt, ...]:
+    """Read the list below the field; a line that starts no attempt continues the one above it."""
+    joined: list[tuple[int, str]] = []
+    for number, line in enumerate(entry.more, start=entry.line + 1):
+        if line.startswith("  - "):
+            joined.append((number, line))
+        elif line and joined:
+            joined[-1] = (joined[-1][0], f"{joined[-1][1]} {line.strip()}")
+    attempts = []
+    for number, line in joined:
+        match = _ATTEMPT.fullmatch(line)
+        if match is None or parse_stamp(match["stamp"]) is None:
+            problems.add(number, "an attempt '- *2026-01-15T22:58:50Z (what):* text'", shown(line))
+        if match is not None:
+            attempts.append(Attempt(match["stamp"], match["what"], **_split_attempt(match["rest"] or "")))
+    return tuple(attempts)
+
+
+def _split_attempt(rest: str) -> dict[str, str]:
+    parts = {}
+    for name, marker in reversed(_MARKERS.items()):
+        before, found, after = rest.rpartition(marker)
+        if found:
+            rest, parts[name] = before, after.strip()
+    return {"text": rest.strip(), **parts}
+
+
+def _read_item(lines: Sequence[str], start: int, match: re.Match[str], problems: ProblemList) -> Item:
+    found = _scan(lines, start, problems)
+    if not is_id(match["id"]):
+        problems.add(start, "an id such as RECON-SIEMENS-STAR-001", shown(match["id"]))
+    for key in _REQUIRED:
+        if key not in found:
+            problems.add(start, f"a line '- {key}: …' in item {match['id']!r}", "none")
+    item = Item(match["id"], match["title"].strip(), status=Status.BLOCKED, priority=Priority.LOW, line=start)
+    if "Status" in found:
+        word, note = _choice(found, "Status", [status.value for status in Status], problems)
+        item = replace(item, status=Status(word) if word else Status.BLOCKED, status_note=note)
+    if "Priority" in found:
+        word, _ = _choice(found, "Priority", [p.label for p in reversed(Priority)], problems)
+        item = replace(item, priority=Priority[word.upper()] if word else Priority.LOW)
+    if "Kind" in found:
+        word, _ = _choice(found, "Kind", [kind.value for kind in Kind], problems)
+        item = replace(item, kind=Kind(word) if word else Kind.CODE)
+    texts = {key: entry.text for key, entry in found.items()}
+    return replace(
+        item,
+        depends_on=_depends(found["Depends on"], problems) if "Depends on" in found else (),
+        owner=texts.get("Owner/Date", ""),
+        working_plan=value_or_none(texts.get("Working Plan", "")) or "",
+        reports_hub=value_or_none(texts.get("Reports Hub", "")) or "",
+        engineer=texts.get("Engineer", ""),
+        goals=texts.get("Goals", ""),
+        exit_criteria=texts.get("Exit Criteria", ""),
+        return_condition=texts.get("Return Condition", ""),
+        attempts=_attempts(found[_ATTEMPTS], problems) if _ATTEMPTS in found else (),
+    )
+
+
+def _check_outside(lines: Sequence[str], first: int, last: int, problems: ProblemList) -> None:
+    """Lines `first` to `last` stand outside every item: what could be the rest of one leaves a problem."""
+    for number in range(first, last + 1):
+        line = lines[number - 1].rstrip()
+        entry = read_field(line) if line.startswith("- ") else None
+        if line.startswith("###") or (line and not line.strip("# \t")):
+            problems.add(number, "a heading '### [ID] Title'", shown(line))
+        elif entry and entry[0] in _KEYS:
+            problems.add(number, "a heading '### [ID] Title' above the fields of an item", shown(line))
+
+
+def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
+    """Read the ledger; whatever cannot be read is named in `Ledger.problems`, with its line.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    path : str
+        Named in the problems.
+    """
+    problems = ProblemList(path)
+    lines = split_lines(text)
+    heads = [
+        (number, match)
+        for number, line in enumerate(lines, start=1)
+        if (match := _ITEM.fullmatch(line.rstrip()))
+    ]
+    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
+    _check_outside(lines, 1, heads[0][0] - 1 if heads else len(lines), problems)
+    items: dict[int, Item] = {}
+    seen: set[str] = set()
+    for (start, match), end in zip(heads, ends, strict=False):
+        item = _read_item(lines, start, match, problems)
+        if item.id in seen:
+            problems.add(start, "each id once", f"a second item {item.id!r}")
+        seen.add(item.id)
+        items[start] = replace(item, raw="".join(lines[start - 1 : end]))
+        closed = (n for n in range(start + 1, end + 1) if _HEADING.fullmatch(lines[n - 1].rstrip()))
+        _check_outside(lines, next(closed, end + 1), end, problems)
+    problems.check_end(text)
+    preamble = "".join(lines[: heads[0][0] - 1] if heads else lines)
+    return Ledger(preamble, tuple(items.values()), problems.sorted(), path)
+
+
+def _text_lines(key: str, text: str) -> list[str]:
+    if "\n" not in text:
+        return [f"- {key}: {text}"] if text else []
+    return [f"- {key}:", *(f"  {line}".rstrip() for line in text.split("\n"))]
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    parts = [f"  - *{attempt.stamp} ({attempt.what}):*", attempt.text]
+    parts += [f"{marker} {value}" for name, marker in _MARKERS.items() if (value := getattr(attempt, name))]
+    return " ".join(filter(None, parts))
+
+
+def _status_text(status: Status, note: str) -> str:
+    return f"{status.value} — {note}" if note else status.value
+
+
+def _path_text(path: str) -> str:
+    return f"`{path}`" if path else "none"
+
+
+def render_item(item: Item) -> str:
+    """Write one item from its fields; `raw` is not looked at.
+
+    Raises
+    ------
+    RecordError
+        The text would be read back as another item.
+    """
+    lines = [
+        f"### [{item.id}] {item.title}",
+        f"- Depends on: {', '.join(item.depends_on) or 'None'}",
+        f"- Priority: **{item.priority.label}**",
+        f"- Status: {_status_text(item.status, item.status_note)}",
+        f"- Kind: {item.kind.value}",
+        *(f"- {key}: {_path_text(getattr(item, name))}" for key, name in _PATH_FIELDS.items()),
+        *(line for key, name in _TEXT_FIELDS.items() for line in _text_lines(key, getattr(item, name))),
+        f"- {_ATTEMPTS}:",
+        *(_attempt_line(attempt) for attempt in item.attempts),
+    ]
+    text = "\n".join(lines) + "\n"
+    again = parse_ledger(text)
+    check_same(item, again.items[0] if len(again.items) == 1 else None, f"item {item.id}")
+    return text
+
+
+def render_ledger(ledger: Ledger) -> str:
+    """Write the ledger; parsed items come back byte for byte, new ones (empty `raw`) in our form.
+
+    Raises
+    ------
+    RecordError
+        An item was changed but still carries the `raw` it was read from.
+    """
+    text = ledger.preamble
+    for item in ledger.items:
+        if item.raw:
+            again = parse_ledger(item.raw).items
+            check_same(
+                item,
+                again[0] if again else None,
+                f"item {item.id} and its raw text (empty raw to render anew)",
+            )
+        text = text + item.raw if item.raw else with_block(text, render_item(item))
+    return text
+
+
+def _replace_field(text: str, edited: Item, key: str, value: str) -> str:
+    """Write `value` into the item's field `key`, added below its other fields if it is missing."""
+    lines = split_lines(text)
+    found = _scan(lines, edited.line, ProblemList(""))
+    end_of_line = "\r\n" if lines[edited.line - 1].endswith("\r\n") else "\n"
+    line = f"- {key}: {value}".rstrip() + end_of_line
+    if key in found:
+        lines[found[key].line - 1 : found[key].end] = [line]
+        return "".join(lines)
+    return _insert(lines, max([edited.line, *(entry.end for entry in found.values())]), line)
+
+
+def _insert(lines: list[str], after: int, line: str) -> str:
+    if not lines[after - 1].endswith("\n"):
+        lines[after - 1] += "\n"
+    return "".join([*lines[:after], line, *lines[after:]])
+
+
+def _checked(before: Ledger, edited: Item, text: str) -> str:
+    """Return `text` if it differs from the ledger `before` in the item `edited` only."""
+    after = parse_ledger(text, before.path)
+    check_same(edited, after.item(edited.id), f"{before.path}: item {edited.id}")
+    items = tuple(edited if item.line == edited.line else item for item in before.items)
+    check_same(replace(before, items=items), after, before.path)
+    return text
+
+
+def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
+    """Set an item's status and its note; every other line keeps its bytes.
+
+    Raises
+    ------
+    RecordError
+        There is no such item, or the note does not fit on a line.
+    """
+    ledger = parse_ledger(text)
+    edited = replace(ledger.item(item_id), status=status, status_note=note)
+    return _checked(ledger, edited, _replace_field(text, edited, "Status", _status_text(status, note)))
+
+
+def with_reports_hub(text: str, item_id: str, hub: str) -> str:
+    """Set an item's reports hub (empty: none); every other line keeps its bytes.
+
+    Raises
+    ------
+    RecordError
+        There is no such item, or the path does not fit on a line.
+    """
+    ledger = parse_ledger(text)
+    edited = replace(ledger.item(item_id), reports_hub=hub)
+    return _checked(ledger, edited, _replace_field(text, edited, "Reports Hub", _path_text(hub)))
+
+
+def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:
+    """Add an attempt as the last of the item's history; every other line keeps its bytes.
+
+    Raises
+    ------
+    RecordError
+        There is no such item, or a part of the attempt does not fit on the line.
+    """
+    ledger = parse_ledger(text)
+    item = ledger.item(item_id)
+    if _ATTEMPTS not in _scan(split_lines(text), item.line, ProblemList("")):
+        text = _replace_field(text, item, _ATTEMPTS, "")
+    lines = split_lines(text)
+    end = _scan(lines, item.line, ProblemList(""))[_ATTEMPTS].end
+    edited = replace(item, attempts=(*item.attempts, attempt))
+    end_of_line = "\r\n" if lines[item.line - 1].endswith("\r\n") else "\n"
+    return _checked(ledger, edited, _insert(lines, end, _attempt_line(attempt) + end_of_line))
