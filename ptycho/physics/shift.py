@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ptycho.physics.propagation import ComplexArray
 
-__all__ = ["shift_probe", "unshift_probe"]
+__all__ = ["axis_ramps", "shift_probe", "unshift_probe"]
 
 
 def shift_probe(probe: ComplexArray, offsets: NDArray[np.float64]) -> ComplexArray:
@@ -29,26 +29,33 @@ def shift_probe(probe: ComplexArray, offsets: NDArray[np.float64]) -> ComplexArr
     array
         (n, ..., h, w) complex, of the probe's precision.
     """
-    spectrum = scipy.fft.fft2(probe)
-    ramps = shift_ramps(offsets, (probe.shape[-2], probe.shape[-1])).astype(probe.dtype)
-    ramps = ramps.reshape(len(offsets), *(1,) * (probe.ndim - 2), *probe.shape[-2:])
-    shifted: ComplexArray = scipy.fft.ifft2(spectrum * ramps, overwrite_x=True)
+    ramps = _ramps_like(probe, offsets, probe.ndim - 2)
+    shifted: ComplexArray = scipy.fft.ifft2(scipy.fft.fft2(probe) * ramps, overwrite_x=True)
     return shifted
 
 
 def unshift_probe(shifted: ComplexArray, offsets: NDArray[np.float64]) -> ComplexArray:
     """Sum probes (n, ..., h, w) moved back by their offsets (n, 2): the adjoint of `shift_probe`."""
-    spectrum = scipy.fft.fft2(shifted)
-    ramps = shift_ramps(-offsets, (shifted.shape[-2], shifted.shape[-1])).astype(shifted.dtype)
-    ramps = ramps.reshape(len(offsets), *(1,) * (shifted.ndim - 3), *shifted.shape[-2:])
-    probe: ComplexArray = scipy.fft.ifft2((spectrum * ramps).sum(axis=0), overwrite_x=True)
+    spectra = scipy.fft.fft2(shifted) * _ramps_like(shifted, -offsets, shifted.ndim - 3)
+    probe: ComplexArray = scipy.fft.ifft2(spectra.sum(axis=0), overwrite_x=True)
     return probe
 
 
-def shift_ramps(offsets: NDArray[np.float64], frame_shape: tuple[int, int]) -> NDArray[np.complex128]:
-    """Return the ramps (n, h, w) complex128 that `shift_probe` multiplies spectra by (DC at the corner)."""
+def axis_ramps(
+    offsets: NDArray[np.float64], frame_shape: tuple[int, int]
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """Return the ramps (n, h) and (n, w) whose outer product `shift_probe` multiplies spectra by.
+
+    Each is exp(−2πi k f / size) with DC at the corner, complex128.
+    """
     ramp_y, ramp_x = (
         np.exp(-2j * np.pi * offsets[:, axis, None] * scipy.fft.fftfreq(frame_shape[axis])) for axis in (0, 1)
     )
-    ramps: NDArray[np.complex128] = ramp_y[:, :, None] * ramp_x[:, None, :]
-    return ramps
+    return ramp_y, ramp_x
+
+
+def _ramps_like(field: ComplexArray, offsets: NDArray[np.float64], n_inner: int) -> ComplexArray:
+    """Return full ramps (n, 1, …, h, w) in the precision of a field, with `n_inner` axes of length 1."""
+    ramp_y, ramp_x = axis_ramps(offsets, (field.shape[-2], field.shape[-1]))
+    ramps = (ramp_y[:, :, None] * ramp_x[:, None, :]).astype(field.dtype)
+    return ramps.reshape(len(offsets), *(1,) * n_inner, *field.shape[-2:])

@@ -1,5 +1,13 @@
 """Iterative solvers and the record they return."""
 
 from ptycho.solvers.reconstruction import Reconstruction, load_reconstruction, save_reconstruction
+from ptycho.solvers.rpie import Epoch, RPIEOptions, reconstruct
 
-__all__ = ["Reconstruction", "load_reconstruction", "save_reconstruction"]
+__all__ = [
+    "Epoch",
+    "RPIEOptions",
+    "Reconstruction",
+    "load_reconstruction",
+    "reconstruct",
+    "save_reconstruction",
+]

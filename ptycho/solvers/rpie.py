@@ -1,0 +1,185 @@
+"""Minibatch rPIE: object and probe from diffraction, several modes, positions between pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ptycho.data.scan import Scan
+from ptycho.errors import ConfigError
+from ptycho.physics import make_canvas
+from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
+from ptycho.solvers.reconstruction import Reconstruction
+
+__all__ = ["Epoch", "RPIEOptions", "reconstruct"]
+
+FIRST_PROBE_EPOCH = 1  # the object takes shape before the probe may move
+START_PHASE_RAD = 0.1  # spread of the random start of the object
+EXTRA_MODE_POWER = 0.02  # of the guess's power, for each mode the guess lacks
+
+
+@dataclass(frozen=True)
+class RPIEOptions:
+    """How `reconstruct` works.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the frames.
+    batch_frames
+        Frames whose corrections are gathered before object and probe move.
+    modes
+        Probe modes; those that the scan's guess lacks start as its slopes and curvatures.
+    alpha
+        rPIE's regularisation in (0, 1]: 1 is ePIE's step, small values are bold where the probe is weak.
+    decay_from
+        Fraction of the epochs after which the step falls linearly.
+    last_step
+        Step of the last epoch; the first has step 1.
+    seed
+        Of the random start and of the order of frames.
+    threads
+        Slabs of frames worked on at once; the result does not depend on it.
+    """
+
+    epochs: int = 40
+    batch_frames: int = 16
+    modes: int = 2
+    alpha: float = 0.5
+    decay_from: float = 0.4
+    last_step: float = 0.02
+    seed: int = 0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_frames", "modes", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, found {getattr(self, name)}")
+        if not 0 < self.alpha <= 1 or not 0 <= self.decay_from <= 1 or not 0 < self.last_step <= 1:
+            raise ConfigError(
+                "alpha, decay_from, last_step: expected values in (0, 1], [0, 1] and (0, 1], found "
+                f"{self.alpha}, {self.decay_from}, {self.last_step}"
+            )
+
+    def step(self, epoch: int) -> float:
+        """Return the step of an epoch, counted from 0: 1, then falling linearly to `last_step`."""
+        first = self.decay_from * (self.epochs - 1)
+        if epoch <= first:
+            return 1.0
+        return 1.0 + (self.last_step - 1.0) * (epoch - first) / (self.epochs - 1 - first)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: its number from 1, the Fourier error gathered in it, time since start."""
+
+    number: int
+    total: int
+    fourier_error: float
+    seconds: float
+
+
+def reconstruct(
+    scan: Scan,
+    frames: ArrayLike | None = None,
+    options: RPIEOptions | None = None,
+    report: Callable[[Epoch], None] | None = None,
+) -> Reconstruction:
+    """Reconstruct object and probe from the chosen frames of a scan.
+
+    For each minibatch B, with ψ_jm = P_jm O_j, Ψ = F ψ, and P_jm the probe moved by the sub-pixel remainder,
+
+        ψ'_jm = Fᴴ[√k_j Ψ_jm / (Σ_m|Ψ_jm|²)^½],  χ = ψ' − ψ (0 on invalid pixels),
+        O ← O + γ Σ_j,m P*_jm χ_jm / ((1−α) Σ_j,m|P_m|² + α max Σ_j,m|P_m|²),
+        P_m ← P_m + γ Σ_j O*_j χ_jm / ((1−α) Σ_j|O_j|² + α max Σ_j|O_j|²),
+
+    sums over j ∈ B placed at the frames' corners, and, for P, moved back by the remainders.
+
+    Parameters
+    ----------
+    scan
+        The data; intensities of any kind.
+    frames
+        Indices of the frames to use, all by default.
+    options
+        Settings, `RPIEOptions()` by default.
+    report
+        Called after every epoch.
+
+    Returns
+    -------
+    Reconstruction
+        On the canvas of the whole scan, whatever the chosen frames. Not gauged.
+
+    Notes
+    -----
+    rPIE: A. Maiden, D. Johnson, P. Li, Optica 4 (2017) 736, doi:10.1364/OPTICA.4.000736. Sums over a
+    minibatch in place of single frames, and the step's decay, are this implementation's. Mixed states:
+    P. Thibault, A. Menzel, Nature 494 (2013) 68, doi:10.1038/nature11806.
+    """
+    options = options or RPIEOptions()
+    used = np.arange(scan.n_frames, dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
+    began = time.perf_counter()
+    part = scan.select(used)
+    canvas = make_canvas(scan.probe_positions, scan.frame_shape)
+    rng = np.random.default_rng(options.seed)
+    estimate = Estimate(_start_object(canvas.shape, rng), _start_probe(part, options.modes))
+    measurement = Measurement.of_scan(part, canvas)
+    history: list[float] = []
+    with MinibatchEngine(measurement, estimate, threads=options.threads) as engine:
+        for epoch in range(options.epochs):
+            order = rng.permutation(used.size)
+            batches = np.array_split(order, max(1, round(used.size / options.batch_frames)))
+            move_probe = epoch >= FIRST_PROBE_EPOCH
+            misfit = sum(
+                engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe)
+                for batch in batches
+            )
+            history.append(misfit / measurement.total_intensity)
+            if report is not None:
+                report(Epoch(epoch + 1, options.epochs, history[-1], time.perf_counter() - began))
+    return Reconstruction(
+        object=estimate.object,
+        probe=estimate.probe,
+        origin=canvas.origin,
+        probe_positions=part.probe_positions,
+        frames=used,
+        coverage=measurement.coverage(estimate.probe),
+        history=tuple(history),
+        seconds=time.perf_counter() - began,
+        options={"solver": "rpie", **dataclasses.asdict(options)},
+    )
+
+
+def _start_object(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.complex64]:
+    """Return an empty object with a faint random phase, so that two seeds start apart."""
+    start: NDArray[np.complex64] = np.exp(1j * START_PHASE_RAD * rng.standard_normal(shape)).astype(
+        np.complex64
+    )
+    return start
+
+
+def _start_probe(scan: Scan, modes: int) -> NDArray[np.complex64]:
+    """Return `modes` modes: the guess, completed, with the power of the data.
+
+    Missing modes are the first mode times low polynomials of the coordinates: what a small smear of the
+    beam adds to it first.
+    """
+    guess = scan.probe[:modes].astype(np.complex128)
+    h, w = scan.frame_shape
+    y, x = (np.linspace(-1, 1, size) for size in (h, w))
+    slopes = (y[:, None] + 0 * x, 0 * y[:, None] + x, y[:, None] * x, y[:, None] ** 2 - x**2)
+    extra = []
+    for index in range(modes - len(guess)):
+        mode = guess[0] * slopes[index % len(slopes)] ** (1 + index // len(slopes))
+        power = EXTRA_MODE_POWER * (np.abs(guess) ** 2).sum() / (np.abs(mode) ** 2).sum()
+        extra.append(mode * np.sqrt(power))
+    probe = np.concatenate((guess, np.array(extra).reshape(-1, h, w)))
+    mean_intensity = scan.diffraction[:, scan.mask].sum(dtype=np.float64) / scan.n_frames
+    probe *= np.sqrt(mean_intensity / (np.abs(probe) ** 2).sum())
+    return probe.astype(np.complex64)
