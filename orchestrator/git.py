@@ -1,0 +1,355 @@
+"""git in machine form: plumbing with NUL-terminated output, a cleaned environment and a time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestrator.errors import GitError
+
+__all__ = ["Change", "Commit", "Git", "TreeEntry", "Worktree"]
+
+# Whatever changes the output, runs other programs or waits for a person in somebody's configuration.
+_SETTINGS = (
+    "core.quotepath=off",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "commit.gpgsign=false",
+    "log.showSignature=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "trailer.separators=:",
+)
+_PREFIX = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
+_FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_FALLBACK_NAME, _FALLBACK_EMAIL = "orchestrator", "orchestrator@localhost"
+_NULL_ID = "0" * 40
+_NEW_FILE_MODE = "100644"
+_STDERR_KEPT = 800
+
+
+class Change(NamedTuple):
+    """One changed path between two trees; `status` is git's letter: A, M, D or T."""
+
+    status: str
+    path: str
+
+
+class TreeEntry(NamedTuple):
+    """What a tree holds under a path: the mode in octal and the id of the blob."""
+
+    mode: str
+    blob: str
+
+
+class Worktree(NamedTuple):
+    """A checkout of the repository; `branch` is a full ref name, None when detached."""
+
+    path: Path
+    head: str | None
+    branch: str | None
+
+
+class Commit(NamedTuple):
+    """A commit and the trailers of its message; of a repeated trailer the last value counts."""
+
+    id: str
+    trailers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Git:
+    """A repository seen from one of its folders.
+
+    Attributes
+    ----------
+    root
+        Where git is run.
+    timeout_s
+        Seconds that one call may take.
+    env
+        Environment to start from; its `GIT_*` variables are dropped. Empty: only where programs and the
+        home folder are, so that the user's identity and ignore rules hold.
+
+    Notes
+    -----
+    Every method raises `GitError` when git is missing, ends with an unexpected code or runs out of time.
+    Paths are as git has them, relative to the top of the tree; undecodable bytes become surrogates.
+    """
+
+    root: Path
+    timeout_s: float = field(default=60.0, kw_only=True)
+    env: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+
+    def run(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> bytes:
+        """Run one git command and return what it printed.
+
+        Parameters
+        ----------
+        *args
+            The command and its arguments.
+        env
+            Variables to add, `GIT_INDEX_FILE` for one.
+        stdin
+            Its standard input; None is an empty one.
+        ok
+            The exit codes that are expected.
+
+        Raises
+        ------
+        GitError
+            If git is not installed, ends with another code, or takes longer than `timeout_s`.
+        """
+        shown = f"git {shlex.join(args)} (in {self.root})"
+        try:
+            process = subprocess.Popen(
+                (*_PREFIX, *args),
+                cwd=self.root,
+                env={**self._environment(), **(env or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in the terminal must not end git in the middle of a write
+            )
+        except OSError as error:
+            raise GitError(
+                f"{shown}: cannot be started: {error}; is git installed, does the folder exist?"
+            ) from error
+        with process:
+            try:
+                out, err = process.communicate(stdin or b"", timeout=self.timeout_s)
+            except BaseException as error:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise GitError(
+                        f"{shown}: expected an end within {self.timeout_s:g} s, came none; "
+                        "look for a lock, a slow disk or a filter that waits"
+                    ) from error
+                raise
+        if process.returncode not in ok:
+            said = err.decode(errors="replace").strip()[-_STDERR_KEPT:] or "it said nothing"
+            expected = " or ".join(map(str, ok))
+            raise GitError(f"{shown}: expected exit code {expected}, came {process.returncode}: {said}")
+        return out
+
+    def text(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        ok: Sequence[int] = (0,),
+    ) -> str:
+        """Run one git command and return what it printed as text, without white space around it."""
+        return _decode(self.run(*args, env=env, stdin=stdin, ok=ok)).strip()
+
+    def head(self) -> str:
+        """Return the id of the commit that is checked out."""
+        return self.text("rev-parse", "--verify", "HEAD^{commit}")
+
+    def rev(self, ref: str) -> str | None:
+        """Return the id that a ref or an expression names; None if it names nothing."""
+        return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1)) or None
+
+    def common_dir(self) -> Path:
+        """Return the git directory that all worktrees share."""
+        return Path(self.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+
+    def worktrees(self) -> tuple[Worktree, ...]:
+        """List the checkouts of the repository, the main one first."""
+        found = []
+        for block in self.text("worktree", "list", "--porcelain").split("\n\n"):
+            lines = dict(line.partition(" ")[::2] for line in block.splitlines())
+            found.append(Worktree(Path(lines["worktree"]), lines.get("HEAD"), lines.get("branch")))
+        return tuple(found)
+
+    def diff_tree(self, before: str, after: str) -> tuple[Change, ...]:
+        """List what differs between two trees or commits, file by file; a rename is a D and an A."""
+        out = self.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after)
+        fields = _decode(out).split("\0")[:-1]
+        return tuple(map(Change, fields[::2], fields[1::2]))
+
+    def ls_tree(self, tree: str) -> dict[str, TreeEntry]:
+        """Return everything a tree or commit holds, by path, folders unfolded."""
+        entries = {}
+        for line in _decode(self.run("ls-tree", "-r", "-z", "--full-tree", tree)).split("\0")[:-1]:
+            about, _, path = line.partition("\t")
+            mode, _, blob = about.split(" ")
+            entries[path] = TreeEntry(mode, blob)
+        return entries
+
+    def blob(self, tree: str, path: str) -> bytes | None:
+        """Return the content of a file in a tree or commit; None if it has no such path."""
+        try:
+            return self.run("cat-file", "blob", f"{tree}:{path}")
+        except GitError:
+            literal = {"GIT_LITERAL_PATHSPECS": "1"}
+            if self.run("ls-tree", "-z", "--full-tree", tree, "--", path, env=literal):
+                raise  # the path is there, so the object is missing, damaged or a folder
+            return None
+
+    def write_blob(self, content: bytes) -> str:
+        """Store bytes as a blob, unfiltered, and return its id."""
+        return self.text("hash-object", "-w", "--stdin", stdin=content)
+
+    def tree_with(self, base: str, changes: Mapping[str, bytes | str | TreeEntry | None]) -> str:
+        """Compose a tree from another one; neither a checkout nor its index is looked at.
+
+        Parameters
+        ----------
+        base
+            The tree or commit to start from.
+        changes
+            By path: the new content, the id of a blob, an entry with its mode (of `ls_tree`), or None to
+            take the path out. Contents and ids keep the mode the path has in `base`.
+
+        Returns
+        -------
+        str
+            Id of the new tree.
+        """
+        contents = {path: new for path, new in changes.items() if isinstance(new, bytes)}
+        with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder:
+            ids = self._write_blobs(Path(folder), contents.values())
+            new = {path: change for path, change in changes.items() if not isinstance(change, bytes)}
+            new |= zip(contents, ids, strict=True)
+            unmoded = any(isinstance(change, str) for change in new.values())
+            known = self.ls_tree(base) if unmoded else {}
+            # Removals first: a file may give way to a folder of its name.
+            lines = [
+                _index_line(path, new[path], known.get(path))
+                for path in sorted(new, key=lambda path: new[path] is not None)
+            ]
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            self.run("read-tree", base, env=index)
+            self.run("update-index", "-z", "--index-info", env=index, stdin=_encode("".join(lines)))
+            return self.text("write-tree", env=index)
+
+    def tree_of_worktree(self, worktree: Path, index: Path | None = None, *, base: str = "HEAD") -> str:
+        """Write what a worktree holds as a tree, without touching its own index.
+
+        What is tracked in `base` and what is not ignored counts; what lies in the worktree's index, ignored
+        files that somebody forced into it for one, does not.
+
+        Parameters
+        ----------
+        worktree
+            Root of the checkout.
+        index
+            A file that is kept between calls, so that only changed files are read again. By default it
+            lies beside the worktree's own index.
+        base
+            The tree or commit that says which ignored files are tracked all the same.
+
+        Returns
+        -------
+        str
+            Id of the tree.
+        """
+        there = Git(worktree, timeout_s=self.timeout_s, env=self.env)
+        if index is None:
+            index = Path(
+                there.text("rev-parse", "--path-format=absolute", "--git-path", "orchestrator-index")
+            )
+        private = {"GIT_INDEX_FILE": str(index.absolute())}
+        index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
+        try:
+            there.run("read-tree", "--reset", base, env=private)
+        except GitError:
+            if not index.exists():
+                raise
+            index.unlink()  # a cache, nothing more: if it is damaged, the files are read again
+            there.run("read-tree", "--reset", base, env=private)
+        there.run("add", "--all", env=private)
+        return there.text("write-tree", env=private)
+
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        """Store a commit in the user's name, or in ours if git knows no user, and return its id."""
+        arguments = [word for parent in parents for word in ("-p", parent)]
+        return self.text(
+            "commit-tree", tree, *arguments, "-F", "-", env=self._identity(), stdin=_encode(message)
+        )
+
+    def update_ref(self, ref: str, new: str, old: str | None) -> None:
+        """Move a ref, only if it still is at `old`; None means that it must not exist yet."""
+        self.run("update-ref", "-m", "orchestrator", ref, new, old or _NULL_ID)
+
+    def trailers(self, commit: str) -> dict[str, str]:
+        """Return the trailers of a commit's message; of a repeated one the last value counts."""
+        return _parse_trailers(self.text("log", "-1", "--format=%(trailers:only,unfold)", commit, "--"))
+
+    def log_trailers(self, revisions: str) -> tuple[Commit, ...]:
+        """List the commits of a range such as `main..loop/run-1` with their trailers, the oldest first."""
+        fmt = "--format=%H%n%(trailers:only,unfold)"
+        out = self.run("log", "-z", "--topo-order", "--reverse", fmt, revisions, "--")
+        commits = []
+        for record in _decode(out).split("\0"):
+            name, _, trailers = record.strip("\n").partition("\n")
+            if name:
+                commits.append(Commit(name, _parse_trailers(trailers)))
+        return tuple(commits)
+
+    def _environment(self) -> dict[str, str]:
+        start = self.env or {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path.home())}
+        return {name: value for name, value in start.items() if not name.startswith("GIT_")} | _FIXED
+
+    def _identity(self) -> dict[str, str]:
+        """Return what to add to the environment so that git has a name to write."""
+        known = self.text("config", "--name-only", "--get-regexp", r"^user\.(name|email)$", ok=(0, 1)).split()
+        if {"user.name", "user.email"} <= set(known):
+            return {}
+        return {
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", _FALLBACK_NAME), ("EMAIL", _FALLBACK_EMAIL))
+        }
+
+    def _write_blobs(self, folder: Path, contents: Iterable[bytes]) -> list[str]:
+        """Store several contents with one call, by way of files in an empty folder."""
+        paths = []
+        for number, content in enumerate(contents):
+            path = folder / f"blob-{number}"
+            path.write_bytes(content)
+            paths.append(f"{path}\n")
+        if not paths:
+            return []
+        return self.text(
+            "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=_encode("".join(paths))
+        ).split()
+
+
+def _index_line(path: str, new: str | TreeEntry | None, known: TreeEntry | None) -> str:
+    """Write a line of `update-index --index-info`."""
+    if new is None:
+        return f"0 {_NULL_ID}\t{path}\0"
+    if isinstance(new, str):
+        keeps_mode = known is not None and known.mode.startswith("100")
+        new = TreeEntry(known.mode if known and keeps_mode else _NEW_FILE_MODE, new)
+    return f"{new.mode} {new.blob}\t{path}\0"
+
+
+def _parse_trailers(text: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
