@@ -15,21 +15,19 @@ from pathlib import Path
 from orchestrator.errors import ProcessError
 
 __all__ = [
-    "MARK",
     "Process",
     "Wait",
     "adopt_orphans",
     "end_all",
     "find_family",
+    "make_mark",
     "open_pidfd",
     "process_identity",
     "start_time_of",
     "sweep_orphans",
 ]
 
-MARK = "ORCHESTRATOR_CHILD"
-"""The environment variable by which a later run recognises what a child started."""
-
+_MARK = "ORCHESTRATOR_PARENT"
 _PROC = Path("/proc")
 _TERM_GRACE_S = 2.0
 _KILL_GRACE_S = 5.0
@@ -126,26 +124,31 @@ def process_identity(pid: int) -> str | None:
     Returns
     -------
     str or None
-        The boot, the start time in clock ticks since then and, for a child of ours, its mark; to be
+        The boot, the start time in clock ticks since then and, for a child of a harness, its mark; to be
         stored and compared, not read. None if there is no such process, or no `/proc` to ask.
     """
     start = start_time_of(pid)
     return None if start is None else f"{_boot()}:{start}:{_mark(pid)}"
 
 
-def sweep_orphans(pid: int, start_time: str) -> tuple[int, ...]:
-    """End what is left of a child whose harness died.
+def make_mark() -> dict[str, str]:
+    """Return the variable that names this process in the environment of whatever its children start."""
+    return {_MARK: f"{os.getpid()}-{start_time_of(os.getpid())}"}
 
-    Found are the child itself, its session, whatever carries its mark in the environment, and all their
-    descendants. A process that merely has the number `pid` now is not touched, nor is the caller or
-    anything the caller runs under.
+
+def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
+    """End what the children of a dead harness left behind.
+
+    Found are the child that was recorded, its session, every process that carries the same mark in its
+    environment (it comes from a child of the same harness), and all their descendants. A process that
+    merely has the number `pid` now is not touched, nor is the caller or anything it runs under.
 
     Parameters
     ----------
     pid
         The process id that `run_child` passed to `on_started`.
     start_time
-        What `process_identity` answered for it at that time.
+        What `process_identity` answered for it at that time; with None nothing can be known.
 
     Returns
     -------
@@ -157,6 +160,8 @@ def sweep_orphans(pid: int, start_time: str) -> tuple[int, ...]:
     ProcessError
         If `start_time` is not an identity, or a process outlives being killed.
     """
+    if start_time is None:
+        return ()
     boot, _, rest = start_time.partition(":")
     start, colon, mark = rest.partition(":")
     if not (boot and start.isdigit() and colon):
@@ -317,7 +322,7 @@ def _mark(pid: int) -> str:
         environ = Path(f"{_PROC}/{pid}/environ").read_bytes()
     except OSError:
         return ""
-    key = f"{MARK}=".encode()
+    key = f"{_MARK}=".encode()
     return next((entry[len(key) :].decode() for entry in environ.split(b"\0") if entry.startswith(key)), "")
 
 

@@ -176,7 +176,7 @@ def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes)
         return subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**env, lineage.MARK: os.urandom(8).hex()},
+            env={**env, **lineage.make_mark()},
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
