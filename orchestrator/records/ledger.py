@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from orchestrator.errors import RecordError
+from orchestrator.records.stamps import parse_stamp
 from orchestrator.records.text import (
     Problem,
     ProblemList,
     check_same,
     is_id,
-    parse_stamp,
     read_field,
     shown,
     split_lines,

@@ -1,10 +1,9 @@
-"""What every document of the loop is made of: numbered lines, ids, stamps, fields, table cells, problems."""
+"""What every document of the loop is made of: numbered lines, ids, fields, table cells, problems."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
 
 from orchestrator.errors import RecordError
 
@@ -14,9 +13,7 @@ __all__ = [
     "check_same",
     "decode",
     "find_ids",
-    "format_stamp",
     "is_id",
-    "parse_stamp",
     "read_field",
     "shown",
     "split_lines",
@@ -33,7 +30,6 @@ _ID_IN_TEXT = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
 _FIELD = re.compile(
     r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?"
 )
-_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):?(\d\d):?(\d\d)Z")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 _NOTHING = frozenset({"", "none", "n/a"})
 
@@ -116,23 +112,6 @@ def is_id(text: str) -> bool:
 def find_ids(text: str) -> tuple[str, ...]:
     """Return the ids in `text`, each once, in order of appearance."""
     return tuple(dict.fromkeys(_ID_IN_TEXT.findall(text)))
-
-
-def parse_stamp(text: str) -> datetime | None:
-    """Return the UTC time of ``2026-01-15T22:58:50Z`` or ``2026-01-15T225850Z``, None for anything else."""
-    match = _STAMP.fullmatch(text)
-    if match is None:
-        return None
-    try:
-        year, month, day, hour, minute, second = (int(part) for part in match.groups())
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def format_stamp(time: datetime) -> str:
-    """Return `time` (aware) as ``2026-01-15T22:58:50Z``."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_field(line: str) -> tuple[str, str] | None:
