@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
+import secrets
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.errors import DataError
 
-__all__ = ["Arrays", "load_arrays", "parse_json_entry", "render_json_entry", "save_arrays"]
+__all__ = ["Arrays", "load_arrays", "parse_json_entry", "read_arrays", "render_json_entry", "save_arrays"]
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -21,43 +24,58 @@ Arrays = dict[str, NDArray[np.generic]]
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Write arrays to `path` through a temporary file beside it, so that no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_arrays(path: Path, required: tuple[str, ...] = ()) -> Arrays:
-    """Return all arrays of an .npz file.
+    """Return all arrays of the .npz file at `path`; as `read_arrays`.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_arrays(file, str(path), required)
+    except OSError as error:
+        raise DataError(f"{path}: expected an .npz file: {error.strerror}") from error
+
+
+def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = ()) -> Arrays:
+    """Return all arrays of an open .npz file.
 
     Parameters
     ----------
-    path
-        The file.
+    file
+        Binary and seekable.
+    where
+        What to call it in errors.
     required
         Keys that must be there.
 
     Raises
     ------
     DataError
-        If the file is missing, truncated, holds Python objects, or lacks a required key.
+        If the file is truncated, holds Python objects, or lacks a required key.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(file, allow_pickle=False) as archive:
             arrays: Arrays = {key: archive[key] for key in archive.files}
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: expected a complete .npz file of plain arrays: {error}") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{where}: expected a complete .npz file of plain arrays: {error}") from error
     missing = [key for key in required if key not in arrays]
     if missing:
         found = ", ".join(f"{key} {array.shape}" for key, array in sorted(arrays.items())) or "no arrays"
-        raise DataError(f"{path}: expected key {missing[0]!r}, found {found}")
+        raise DataError(f"{where}: expected key {missing[0]!r}, found {found}")
     return arrays
 
 

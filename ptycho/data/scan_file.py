@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def load_scan(path: Path) -> Scan:
     )
 
 
-def make_scan(path: Path, **fields: object) -> Scan:
+def make_scan(path: PurePath, **fields: object) -> Scan:
     """Return `Scan(**fields)` with arrays brought to the record's dtypes; an error names the file.
 
     Raises

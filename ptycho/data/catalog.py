@@ -1,0 +1,60 @@
+"""Opening a scan by the name of a known data set or by the path of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ptycho.archive import load_arrays
+from ptycho.config import find_cache_folder
+from ptycho.data.fetch import Source, cached_path
+from ptycho.data.published import load_published
+from ptycho.data.scan import DataKind, Scan
+from ptycho.data.scan_file import load_scan
+from ptycho.data.siemens import SIEMENS_STAR
+from ptycho.errors import DataError
+
+__all__ = ["SOURCES", "find_source", "open_scan"]
+
+SOURCES: tuple[Source, ...] = (SIEMENS_STAR,)
+
+
+def find_source(name: str) -> Source:
+    """Return the data set of that name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    for source in SOURCES:
+        if source.name == name:
+            return source
+    known = ", ".join(source.name for source in SOURCES)
+    raise DataError(f"data set {name!r}: expected one of: {known}, or the path of an .npz file")
+
+
+def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
+    """Open a cached data set by name, or an .npz file of this library's or the published layout.
+
+    Parameters
+    ----------
+    name_or_path
+        A name that `fetch` knows, or a path ending in .npz.
+    kind
+        What the numbers of a published file are, when they are not counts.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set or file, the data set is not fetched yet, or the file is wrong.
+    """
+    if not name_or_path.endswith(".npz"):
+        path = cached_path(find_source(name_or_path), find_cache_folder())
+        if not path.exists():
+            raise DataError(
+                f"{name_or_path}: not in the cache ({path}); fetch it first: "
+                f"python -m ptycho fetch {name_or_path}"
+            )
+        return load_scan(path)
+    path = Path(name_or_path)
+    return load_scan(path) if "format" in load_arrays(path) else load_published(path, kind)
