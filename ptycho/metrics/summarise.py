@@ -1,0 +1,189 @@
+"""From an evaluation to the record that metrics.json holds, verdicts included."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ptycho.metrics.criteria import CRITERIA, judge
+from ptycho.metrics.fidelity import FrameScores, bootstrap_error
+from ptycho.metrics.frc import Crossing, find_crossing
+from ptycho.metrics.gauge import Gauged
+from ptycho.metrics.measure import Evaluation, FrameSetFit
+from ptycho.metrics.registration import FloatArray
+from ptycho.metrics.schema import (
+    Fidelity,
+    FrameSetScores,
+    GaugeFacts,
+    HalfSetScores,
+    Metrics,
+    ScanFacts,
+    StarScores,
+    ThresholdCrossing,
+    TruthScores,
+)
+
+__all__ = ["summarise"]
+
+BOOTSTRAP_SEED = 17
+
+
+def summarise(evaluation: Evaluation, sabotage: str = "none") -> Metrics:
+    """Return the numbers of an evaluation and the verdict of every criterion.
+
+    Parameters
+    ----------
+    evaluation
+        What was measured.
+    sabotage
+        What was done to the scan beforehand, for the record.
+    """
+    scan = evaluation.scan
+    undefined = dict(evaluation.undefined)
+    if scan.pixel_size_m is None:
+        undefined["scan.pixel_size_m"] = "the data set does not give it"
+    fidelity = _summarise_fidelity(evaluation.train, evaluation.held_out)
+    half_sets = _summarise_half_sets(evaluation, undefined)
+    star = _summarise_star(evaluation, undefined)
+    verdicts = judge(
+        {
+            "held_out": fidelity.held_out.error_over_expected,
+            "half_sets": half_sets.half_bit.frequency if half_sets else None,
+            "spokes": star.contrast if star else None,
+        }
+    )
+    for criterion in CRITERIA:
+        if verdicts[criterion.name].value is None:
+            part = criterion.metric.partition(".")[0]
+            undefined[f"criteria.{criterion.name}.value"] = undefined[part]
+    return Metrics(
+        scan=ScanFacts(
+            name=scan.name,
+            sabotage=sabotage,
+            n_frames=scan.n_frames,
+            frame_height=scan.frame_shape[0],
+            frame_width=scan.frame_shape[1],
+            photons_per_frame=scan.photons_per_frame,
+            pixel_size_m=scan.pixel_size_m,
+        ),
+        fidelity=fidelity,
+        gauge=_summarise_gauge(evaluation.gauged),
+        half_sets=half_sets,
+        star=star,
+        truth=_summarise_truth(evaluation, undefined),
+        criteria=verdicts,
+        passed=all(verdict.passed for verdict in verdicts.values()),
+        undefined=undefined,
+    )
+
+
+def _summarise_fidelity(train: FrameSetFit, held_out: FrameSetFit) -> Fidelity:
+    """Return the scores of both sets and of their ratio."""
+
+    def ratio(held_out: FrameScores, train: FrameScores) -> float:
+        return held_out.error_over_expected / train.error_over_expected
+
+    return Fidelity(
+        train=_summarise_frames(train),
+        held_out=_summarise_frames(held_out),
+        held_out_over_train=ratio(held_out.scores, train.scores),
+        held_out_over_train_error=bootstrap_error(ratio, held_out.scores, train.scores, seed=BOOTSTRAP_SEED),
+    )
+
+
+def _summarise_frames(fit: FrameSetFit) -> FrameSetScores:
+    """Return the scores of one set."""
+    scores = fit.scores
+    return FrameSetScores(
+        n_frames=scores.n_frames,
+        fourier_error=scores.fourier_error,
+        fourier_error_expected=scores.fourier_error_expected,
+        error_over_expected=scores.error_over_expected,
+        error_over_expected_error=bootstrap_error(
+            lambda drawn: drawn.error_over_expected, scores, seed=BOOTSTRAP_SEED
+        ),
+        deviance_over_expected=scores.deviance_over_expected,
+        nll_per_pixel=scores.nll_per_pixel,
+        frame_factor_scatter=float(fit.factors.std()),
+        fourier_error_as_returned=fit.scores_as_returned.fourier_error,
+    )
+
+
+def _summarise_gauge(gauged: Gauged) -> GaugeFacts:
+    """Return what the gauge fixed."""
+    power = np.square(np.abs(gauged.probe)).sum(axis=(1, 2))
+    return GaugeFacts(
+        probe_power=gauged.probe_power,
+        mean_transmission=gauged.mean_transmission,
+        mode_shares=tuple(float(share) for share in power / power.sum()),
+        covered_pixels=int(gauged.image.region.sum()),
+    )
+
+
+def _summarise_half_sets(evaluation: Evaluation, undefined: dict[str, str]) -> HalfSetScores | None:
+    """Return the resolution by the half sets; what is undefined in it gets its reason."""
+    halves = evaluation.half_sets
+    if halves is None:
+        return None
+    size = evaluation.scan.pixel_size_m
+    half_bit = find_crossing(halves.curve, halves.half_bit)
+    one_seventh = find_crossing(halves.curve, 1 / 7)
+    return HalfSetScores(
+        half_bit=_describe_crossing(half_bit, size, "half_sets.half_bit", undefined),
+        one_seventh=_describe_crossing(one_seventh, size, "half_sets.one_seventh", undefined),
+        mean_correlation=halves.curve.mean,
+        shift_px=_pair(halves.aligned.shift),
+    )
+
+
+def _summarise_star(evaluation: Evaluation, undefined: dict[str, str]) -> StarScores | None:
+    """Return the spokes; what is undefined in them gets its reason."""
+    star = evaluation.star
+    if star is None:
+        return None
+    if star.resolved_radius is None:
+        reason = "no ring shows a quarter of its variance in a spoke pattern"
+        undefined |= {"star.resolved_radius_px": reason, "star.resolved_period_px": reason}
+    return StarScores(
+        contrast=star.contrast,
+        n_spokes=star.n_spokes,
+        centre_px=_pair(star.centre),
+        resolved_radius_px=star.resolved_radius,
+        resolved_period_px=star.resolved_period,
+    )
+
+
+def _summarise_truth(evaluation: Evaluation, undefined: dict[str, str]) -> TruthScores | None:
+    """Return the comparison with the known object; what is undefined in it gets its reason."""
+    truth = evaluation.truth
+    if truth is None:
+        return None
+    half = find_crossing(truth.curve, 0.5)
+    return TruthScores(
+        complex_error=truth.complex_error,
+        amplitude_correlation=truth.amplitude_correlation,
+        phase_correlation=truth.phase_correlation,
+        half=_describe_crossing(half, evaluation.scan.pixel_size_m, "truth.half", undefined),
+        shift_px=_pair(truth.aligned.shift),
+    )
+
+
+def _describe_crossing(
+    crossing: Crossing, pixel_size_m: float | None, key: str, undefined: dict[str, str]
+) -> ThresholdCrossing:
+    """Return a crossing with its period; what is undefined gets its reason under `key`."""
+    period = 1 / crossing.frequency if crossing.frequency > 0 else None
+    if period is None:
+        undefined[f"{key}.period_px"] = "the curve is below the threshold from the first ring on"
+    if period is None or pixel_size_m is None:
+        undefined[f"{key}.period_nm"] = "no crossing, or no pixel size"
+    return ThresholdCrossing(
+        frequency=crossing.frequency,
+        period_px=period,
+        period_nm=None if period is None or pixel_size_m is None else period * pixel_size_m * 1e9,
+        at_least_nyquist=crossing.at_least_nyquist,
+    )
+
+
+def _pair(values: FloatArray) -> tuple[float, float]:
+    """Return a (y, x) array as plain numbers."""
+    return float(values[0]), float(values[1])
