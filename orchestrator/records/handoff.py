@@ -144,13 +144,9 @@ def _find_sections(text: str, problems: ProblemList) -> dict[str, _Section]:
         found[key] = _Section(key, number, end, (match["value"] or "", *lines[number:end]))
     for key in _SECTIONS:
         if key not in found and key not in _OWNED:
-            problems.add(
-                max(len(lines), 1), f"a section '{key}:' (write none where there is nothing)", "none"
-            )
+            problems.add(max(len(lines), 1), f"a section '{key}:' (write none where there is nothing)", "none")
         elif key in found and not "".join(found[key].lines).strip() and key not in _OWNED:
-            problems.add(
-                found[key].line, f"text in section {key!r} (write none where there is nothing)", "nothing"
-            )
+            problems.add(found[key].line, f"text in section {key!r} (write none where there is nothing)", "nothing")
     return found
 
 
@@ -175,18 +171,20 @@ def _selectors(section: _Section, problems: ProblemList) -> tuple[str, ...]:
         text = line.strip().removeprefix("- ").removeprefix("* ").strip()
         if not text or re.match(r"none\b", text, re.IGNORECASE):
             continue
-        pieces = _CODE.findall(text) or _BETWEEN_SELECTORS.split(text)
-        selectors = [selector for piece in pieces for selector in _of_command(piece)]
+        quoted = _CODE.findall(text)
+        pieces = quoted or _BETWEEN_SELECTORS.split(text)
+        selectors = [selector for piece in pieces for selector in _of_command(piece, quoted=bool(quoted))]
         if not selectors:
             problems.add(number, "a selector such as `tests/test_x.py::test_y`, or none", shown(text))
         found += selectors
     return tuple(dict.fromkeys(found))
 
 
-def _of_command(text: str) -> list[str]:
+def _of_command(text: str, *, quoted: bool) -> list[str]:
     """Return the selectors in one piece of text; options, assignments and the word pytest are left out."""
     if "pytest" not in text.split("::", maxsplit=1)[0].split():
-        return [text] if _is_path(text) else [word for word in text.split() if _is_path(word)]
+        whole = _is_path(text) or (quoted and " " not in text and not text.startswith("-"))
+        return [text] if whole else [word for word in text.split() if _is_path(word)]
     try:
         words = shlex.split(text)
     except ValueError:
@@ -198,7 +196,7 @@ def _of_command(text: str) -> list[str]:
 
 def _is_path(word: str) -> bool:
     path = word.split("::", maxsplit=1)[0]
-    return not word.startswith("-") and " " not in path and (path.endswith((".py", "/")) or "/" in path)
+    return not word.startswith("-") and " " not in path and (path.endswith(".py") or "/" in path)
 
 
 def _steps(section: _Section, problems: ProblemList) -> tuple[Step, ...]:

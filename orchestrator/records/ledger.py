@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from orchestrator.errors import RecordError
@@ -14,6 +14,7 @@ from orchestrator.records.text import (
     ProblemList,
     check_same,
     is_id,
+    on_one_line,
     read_field,
     shown,
     split_lines,
@@ -192,17 +193,13 @@ def _scan(lines: Sequence[str], start: int, problems: ProblemList) -> dict[str, 
                 problems.add(number, "a field, one of " + ", ".join(_KEYS), shown(line))
         elif entry[0] in found:
             current = None
-            problems.add(
-                number, f"one {entry[0]!r} per item, or a heading '### [ID] Title' above it", shown(line)
-            )
+            problems.add(number, f"one {entry[0]!r} per item, or a heading '### [ID] Title' above it", shown(line))
         else:
             current = found[entry[0]] = _Field(number, entry[1], number)
     return found
 
 
-def _choice(
-    found: dict[str, _Field], key: str, words: Sequence[str], problems: ProblemList
-) -> tuple[str, str]:
+def _choice(found: dict[str, _Field], key: str, words: Sequence[str], problems: ProblemList) -> tuple[str, str]:
     """Read a word of `words` and the note behind it; the word is empty when it is not one of them."""
     word, _, note = found[key].text.replace("\n", " ").partition(" ")
     word, note = word.strip("*`"), note.strip().removeprefix("—").strip()
@@ -215,9 +212,7 @@ def _choice(
 def _depends(entry: _Field, problems: ProblemList) -> tuple[str, ...]:
     if value_or_none(entry.text) is None:
         return ()
-    words = tuple(
-        strip_code(word.strip()) for word in entry.text.replace("\n", ",").split(",") if word.strip()
-    )
+    words = tuple(strip_code(word.strip()) for word in entry.text.replace("\n", ",").split(",") if word.strip())
     for word in words:
         if not is_id(word):
             problems.add(entry.line, "ids separated by commas, or None", shown(word))
@@ -306,11 +301,7 @@ def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
     """
     problems = ProblemList(path)
     lines = split_lines(text)
-    heads = [
-        (number, match)
-        for number, line in enumerate(lines, start=1)
-        if (match := _ITEM.fullmatch(line.rstrip()))
-    ]
+    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := _ITEM.fullmatch(line.rstrip()))]
     ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
     _check_outside(lines, 1, heads[0][0] - 1 if heads else len(lines), problems)
     items: dict[int, Item] = {}
@@ -422,14 +413,15 @@ def _checked(before: Ledger, edited: Item, text: str) -> str:
 
 
 def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
-    """Set an item's status and its note; every other line keeps its bytes.
+    """Set an item's status and its note, line breaks in it made spaces; every other line keeps its bytes.
 
     Raises
     ------
     RecordError
-        There is no such item, or the note does not fit on a line.
+        There is no such item, or the note would be read back as something else.
     """
     ledger = parse_ledger(text)
+    note = on_one_line(note)
     edited = replace(ledger.item(item_id), status=status, status_note=note)
     return _checked(ledger, edited, _replace_field(text, edited, "Status", _status_text(status, note)))
 
@@ -443,19 +435,23 @@ def with_reports_hub(text: str, item_id: str, hub: str) -> str:
         There is no such item, or the path does not fit on a line.
     """
     ledger = parse_ledger(text)
+    hub = strip_code(hub)
     edited = replace(ledger.item(item_id), reports_hub=hub)
     return _checked(ledger, edited, _replace_field(text, edited, "Reports Hub", _path_text(hub)))
 
 
 def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:
-    """Add an attempt as the last of the item's history; every other line keeps its bytes.
+    """Add an attempt as the last of the item's history, line breaks in it made spaces.
+
+    Every other line keeps its bytes.
 
     Raises
     ------
     RecordError
-        There is no such item, or a part of the attempt does not fit on the line.
+        There is no such item, or a part of the attempt would be read back as another part.
     """
     ledger = parse_ledger(text)
+    attempt = Attempt(*(on_one_line(part) for part in astuple(attempt)))
     item = ledger.item(item_id)
     if _ATTEMPTS not in _scan(split_lines(text), item.line, ProblemList("")):
         text = _replace_field(text, item, _ATTEMPTS, "")

@@ -37,9 +37,7 @@ _KEY_VALUES = re.compile(r"(?:- )?focus=.*")
 _KEYS = ("focus", "state", "dwell", "ralph_last_commit", "artifacts", "next_action")
 _NEXT_ACTION = " next_action="
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_LOST = re.compile(
-    r"#+[ \t]*(?:\d.*)?|- <?Action State.*|(?:- )?focus=.*|- (?:" + "|".join(_BULLETS) + r"):.*"
-)
+_LOST = re.compile(r"#+[ \t]*(?:\d.*)?|- <?Action State.*|(?:- )?focus=.*|- (?:" + "|".join(_BULLETS) + r"):.*")
 _RULE = "---"
 _ABSENT = re.compile(r"none|n/a", re.IGNORECASE)
 
@@ -187,9 +185,7 @@ def _read_state(parts: _Parts, start: int, problems: ProblemList) -> str | None:
         problems.add(start, "a line '- <Action State>: [state]' in the entry", "none")
         return None
     if match["state"] is None or match["rest"].strip():
-        problems.add(
-            parts.state[0], "'- <Action State>: [state]' and nothing behind it", shown(parts.state[1])
-        )
+        problems.add(parts.state[0], "'- <Action State>: [state]' and nothing behind it", shown(parts.state[1]))
     return match["state"] if match["state"] is not None else match["rest"].strip()
 
 
@@ -269,9 +265,7 @@ def parse_memory(text: str, path: str = "galph_memory.md") -> Memory:
     problems = ProblemList(path)
     lines = split_lines(text)
     bare = [line.rstrip() for line in lines]
-    heads = [
-        (number, match) for number, line in enumerate(bare, start=1) if (match := _HEADING.fullmatch(line))
-    ]
+    heads = [(number, match) for number, line in enumerate(bare, start=1) if (match := _HEADING.fullmatch(line))]
     first = heads[0][0] if heads else len(lines) + 1
     for number, line in enumerate(bare[: first - 1], start=1):
         if _LOST.fullmatch(line):
@@ -286,13 +280,18 @@ def parse_memory(text: str, path: str = "galph_memory.md") -> Memory:
 
 
 def render_entry(entry: MemoryEntry) -> str:
-    """Write one entry from its fields; `raw` is not looked at.
+    """Write one entry from its fields; `raw` is not looked at, blank lines around the body are dropped.
 
     Raises
     ------
     RecordError
         The text would be read back as another entry.
     """
+    entry = replace(
+        entry,
+        body="\n".join(line.rstrip() for line in entry.body.split("\n")).strip("\n"),
+        dwell_note=entry.dwell_note or None,
+    )
     dwell = "n/a" if entry.dwell is None else str(entry.dwell)
     values = {key: getattr(entry, name) for key, name in _BULLETS.items()}
     values["dwell"] = f"{dwell} ({entry.dwell_note})" if entry.dwell_note else dwell

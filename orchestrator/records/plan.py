@@ -59,9 +59,7 @@ class RowState(StrEnum):
     DONE = "done"
 
 
-_MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys(
-    "xXD", RowState.DONE
-)
+_MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys("xXD", RowState.DONE)
 _TICKS = {RowState.OPEN: " ", RowState.PARTIAL: "P", RowState.DONE: "x"}
 
 
@@ -155,9 +153,7 @@ class Plan:
         for row in self.rows:
             if row.id == row_id:
                 return row
-        raise RecordError(
-            f"{self.path}: expected a row {row_id!r}, the plan has {_names(row.id for row in self.rows)}"
-        )
+        raise RecordError(f"{self.path}: expected a row {row_id!r}, the plan has {_names(row.id for row in self.rows)}")
 
     def phase(self, letter: str) -> Phase:
         """Return the phase with this letter, RecordError when there is none."""
@@ -251,9 +247,7 @@ class _Reader:
         self.close_row()
         self._open_field = None
         if self._phase is None:
-            self.problems.add(
-                row.line, "a heading '## Phase …' above the row", f"row {row.id!r} outside a phase"
-            )
+            self.problems.add(row.line, "a heading '## Phase …' above the row", f"row {row.id!r} outside a phase")
             return
         if row.id[0] != self._phase.letter[0].upper():
             self.problems.add(row.line, f"a row of phase {self._phase.letter!r}", f"row {row.id!r}")
@@ -412,9 +406,7 @@ def parse_plan(text: str, path: str = "implementation.md") -> Plan:
         reader.read(number, line.rstrip())
     reader.close_phase()
     reader.problems.check_end(text)
-    return Plan(
-        reader.title, tuple(reader.evaluators), tuple(reader.phases), reader.problems.sorted(), path, text
-    )
+    return Plan(reader.title, tuple(reader.evaluators), tuple(reader.phases), reader.problems.sorted(), path, text)
 
 
 def _code(text: str) -> str:
@@ -453,9 +445,7 @@ def render_plan(plan: Plan) -> str:
     if plan.raw and parse_plan(plan.raw, plan.path) == plan:
         return plan.raw
     lines = [f"# {plan.title}"]
-    lines += (
-        ["", "- Evaluator: " + ", ".join(f"`{path}`" for path in plan.evaluators)] if plan.evaluators else []
-    )
+    lines += ["", "- Evaluator: " + ", ".join(f"`{path}`" for path in plan.evaluators)] if plan.evaluators else []
     lines += [line for phase in plan.phases for line in _phase_lines(phase)]
     text = "\n".join(lines) + "\n"
     check_same(plan, parse_plan(text, plan.path), plan.path)

@@ -14,6 +14,7 @@ __all__ = [
     "decode",
     "find_ids",
     "is_id",
+    "on_one_line",
     "read_field",
     "shown",
     "split_lines",
@@ -27,9 +28,7 @@ __all__ = [
 _ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
 _ID_ALONE = re.compile(_ID)
 _ID_IN_TEXT = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
-_FIELD = re.compile(
-    r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?"
-)
+_FIELD = re.compile(r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 _NOTHING = frozenset({"", "none", "n/a"})
 
@@ -63,9 +62,7 @@ class ProblemList:
         """Note a last line without a newline: the sign of a file that was cut short."""
         if text and not text.endswith("\n"):
             last = text[text.rfind("\n") + 1 :]
-            self.add(
-                text.count("\n") + 1, "a newline at the end of the file", f"the end inside {shown(last)}"
-            )
+            self.add(text.count("\n") + 1, "a newline at the end of the file", f"the end inside {shown(last)}")
 
     def sorted(self) -> tuple[Problem, ...]:
         """Return the problems in the order of their lines."""
@@ -124,6 +121,11 @@ def read_field(line: str) -> tuple[str, str] | None:
     """
     match = _FIELD.fullmatch(line.rstrip())
     return (match["key"].strip(), (match["value"] or "").strip()) if match else None
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` with every run of blanks and line breaks made one space."""
+    return " ".join(text.split())
 
 
 def value_or_none(text: str) -> str | None:
