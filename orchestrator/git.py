@@ -126,9 +126,7 @@ class Git:
                 start_new_session=True,  # Ctrl-C in the terminal must not end git in the middle of a write
             )
         except OSError as error:
-            raise GitError(
-                f"{shown}: cannot be started: {error}; is git installed, does the folder exist?"
-            ) from error
+            raise GitError(f"{shown}: cannot be started: {error}; is git installed, does the folder exist?") from error
         with process:
             try:
                 out, err = process.communicate(stdin or b"", timeout=self.timeout_s)
@@ -262,9 +260,7 @@ class Git:
         """
         there = Git(worktree, timeout_s=self.timeout_s, env=self.env)
         if index is None:
-            index = Path(
-                there.text("rev-parse", "--path-format=absolute", "--git-path", "orchestrator-index")
-            )
+            index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", "orchestrator-index"))
         private = {"GIT_INDEX_FILE": str(index.absolute())}
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
         try:
@@ -280,9 +276,7 @@ class Git:
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         """Store a commit in the user's name, or in ours if git knows no user, and return its id."""
         arguments = [word for parent in parents for word in ("-p", parent)]
-        return self.text(
-            "commit-tree", tree, *arguments, "-F", "-", env=self._identity(), stdin=_encode(message)
-        )
+        return self.text("commit-tree", tree, *arguments, "-F", "-", env=self._identity(), stdin=_encode(message))
 
     def update_ref(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref, only if it still is at `old`; None means that it must not exist yet."""
@@ -327,9 +321,7 @@ class Git:
             paths.append(f"{path}\n")
         if not paths:
             return []
-        return self.text(
-            "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=_encode("".join(paths))
-        ).split()
+        return self.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=_encode("".join(paths))).split()
 
 
 def _index_line(path: str, new: str | TreeEntry | None, known: TreeEntry | None) -> str:

@@ -108,9 +108,7 @@ class Journal:
         try:
             body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
         except (TypeError, ValueError) as error:
-            raise JournalError(
-                f"event {kind}: expected JSON values, came {error}; convert them first"
-            ) from error
+            raise JournalError(f"event {kind}: expected JSON values, came {error}; convert them first") from error
         line = _seal(body)
         try:
             written = os.write(self._descriptor, line)
@@ -182,9 +180,7 @@ def _parse(content: bytes, path: Path) -> list[Event]:
         try:
             events.append(_parse_event(line + b"\n", number))
         except ValueError as error:
-            raise JournalError(
-                f"{path}:{number}: {error}; restore the line, or move the journal away"
-            ) from error
+            raise JournalError(f"{path}:{number}: {error}; restore the line, or move the journal away") from error
     return events
 
 
@@ -196,9 +192,7 @@ def _parse_event(line: bytes, seq: int) -> Event:
     record = json.loads(before + b"}")
     wrong = [name for name, kind in _FIELDS.items() if not isinstance(record.get(name), kind)]
     if wrong:
-        raise ValueError(
-            f"expected {wrong[0]!r} to be {_FIELDS[wrong[0]].__name__}, came {record.get(wrong[0])!r}"
-        )
+        raise ValueError(f"expected {wrong[0]!r} to be {_FIELDS[wrong[0]].__name__}, came {record.get(wrong[0])!r}")
     if record["seq"] != seq:
         raise ValueError(f"expected event {seq}, came event {record['seq']}")
     return Event(record["seq"], record["time"], record["kind"], record["data"])

@@ -219,9 +219,7 @@ def find_family(leader: int, born: int | None) -> list[Process]:
     return _descent([process.pid for process in roots], table)
 
 
-def end_all(
-    find: Callable[[], list[Process]], readers: Mapping[int, Callable[[], bool]] | None = None
-) -> None:
+def end_all(find: Callable[[], list[Process]], readers: Mapping[int, Callable[[], bool]] | None = None) -> None:
     """End what `find` finds until it finds nothing: TERM, one grace for all of them, then KILL.
 
     Parameters
@@ -314,7 +312,9 @@ def _read_process(pid: int) -> Process | None:
         return None
     # proc(5): the name stands in parentheses and may hold anything, so count from the last one.
     fields = stat[stat.rindex(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), zombie=fields[0] in (b"Z", b"X"))
+    # A process whose first thread has ended looks dead while its other threads work on.
+    dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), zombie=dead)
 
 
 def _mark(pid: int) -> str:

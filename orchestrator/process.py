@@ -158,6 +158,7 @@ def run_child(
                 seconds = time.monotonic() - started
             finally:
                 lineage.end_all(family, tee.readers())
+                code = child.wait()
             tee.drain()
         if tee.error is not None:
             raise ProcessError(f"{log}: expected to keep the output, came {tee.error}") from tee.error
@@ -165,7 +166,7 @@ def run_child(
             ending = Ending.OUTPUT
         if ending is not Ending.EXITED:
             tee.note(f"ended after {seconds:.1f} s: {_reason(ending, limits)}")
-        return ChildResult(tuple(argv), child.returncode, ending, seconds, log, tee.bytes)
+        return ChildResult(tuple(argv), code, ending, seconds, log, tee.bytes)
 
 
 def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes) -> subprocess.Popen[bytes]:
@@ -230,10 +231,10 @@ class _Tee:
         return self._open
 
     def _keep(self, data: bytes) -> None:
-        room = self._limit - self.bytes
-        if len(data) > room:
+        end = _end_within(data, self._limit - self.bytes)
+        if end < len(data):
             self.full = True
-            data = data[: _end_of_character(data, room)]
+            data = data[:end]
         rest = memoryview(data)
         try:
             while rest:
@@ -244,10 +245,10 @@ class _Tee:
         self._newline = b"" if data.endswith(b"\n") else b"\n"
 
 
-def _end_of_character(data: bytes, position: int) -> int:
-    """Move `position` past the bytes that continue a UTF-8 character; there are three at most."""
-    end = position
-    while end < min(position + 3, len(data)) and data[end] & 0xC0 == 0x80:
+def _end_within(data: bytes, room: int) -> int:
+    """Say how much of `data` to keep: `room` bytes, and up to three that end a UTF-8 character."""
+    end = min(max(room, 0), len(data))
+    while end < min(room + 3, len(data)) and data[end] & 0xC0 == 0x80:
         end += 1
     return end
 

@@ -75,10 +75,7 @@ class CommandAgent:
             If the log cannot be written, or a process outlives being killed.
         """
         result = run_child(
-            [
-                _PLACEHOLDER.sub(lambda match: _VALUES[match[1]](request), argument)
-                for argument in self.argv_template
-            ],
+            [_PLACEHOLDER.sub(lambda match: _VALUES[match[1]](request), argument) for argument in self.argv_template],
             cwd=request.worktree,
             env=self.env,
             log=request.log_path,
