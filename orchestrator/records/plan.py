@@ -38,6 +38,7 @@ _ROW = re.compile(
     r"[ \t]*(?P<text>.*)"
 )
 _LOST_ROW = re.compile(r"\[[ xXPD~]\]|\[[ xXPD~] |(?<!\w)[A-Z][A-Z0-9.]*[0-9]\**: ")
+_BOX = re.compile(r"\[.?\]")
 _TABLE_MARK = re.compile(r"\|[ \t]*\[(?P<mark>.)\][ \t]*\|")
 _EXPECTATION = re.compile(
     r"(?P<file>[^:\s]+)(?::(?P<key>\S+))?\s+(?:(?P<exists>exists)|(?P<op><=|>=|==|<|>)\s+(?P<value>\S.*))"
@@ -216,6 +217,7 @@ class _Reader:
         match = _ROW.fullmatch(line)
         cells = table_cells(line)
         if not line:
+            self._columns = ()
             return
         if line.startswith("#"):
             self._heading(number, line)
@@ -298,6 +300,8 @@ class _Reader:
             self._columns = names
         elif all(cell and not cell.strip(":-") for cell in cells):
             return
+        elif not self._columns and not any(_BOX.search(cell) for cell in cells):
+            return  # a table of another kind is text
         elif len(cells) != len(self._columns):
             self.problems.add(
                 number, f"a row of {len(self._columns)} cells below a heading '| ID | … |'", shown(str(cells))
