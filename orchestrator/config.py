@@ -63,7 +63,7 @@ def _argv(value: object) -> tuple[str, ...]:
 
 def _commands(value: object) -> Mapping[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
-        raise ValueError("a mapping from a kind of need to the command that provides it")
+        raise ValueError("a mapping from a kind of need to the command")  # noqa: TRY004 -- reported with its origin
     return {_text(kind): _argv(command) for kind, command in value.items()}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.facts import PathClass, Role
 
-__all__ = ["ENGINEER", "MEMORY", "HANDOFF", "LEDGER", "SUPERVISOR", "RoleSpec"]
+__all__ = ["ENGINEER", "HANDOFF", "LEDGER", "MEMORY", "SUPERVISOR", "RoleSpec"]
 
 MEMORY = "galph_memory.md"
 HANDOFF = "input.md"

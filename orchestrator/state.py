@@ -49,7 +49,11 @@ class OpenTurn:
 
 @dataclass(frozen=True)
 class State:
-    """The run as the journal tells it; `items` holds only what differs from the ledger."""
+    """The run as the journal tells it.
+
+    `items` holds only what differs from the ledger; `handoff` is the supervisor's turn that no engineer has answered
+    yet; `failures` counts turns abandoned in a row.
+    """
 
     run: RunInfo | None = None
     runs: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ class State:
     started: int = 0
     iteration: int = 0
     open_turn: OpenTurn | None = None
+    handoff: TurnRecord | None = None
     failures: int = 0
 
     def item(self, item_id: str) -> ItemState:
@@ -73,9 +78,7 @@ def record_to_data(record: TurnRecord) -> dict[str, Any]:
 def _record(data: Mapping[str, Any]) -> TurnRecord:
     tuples = {key: tuple(data[key]) for key in ("verified", "failing", "reasons")}
     known = {key: data[key] for key in TurnRecord.__dataclass_fields__ if key in data}
-    return TurnRecord(
-        **(known | tuples | {"role": Role(data["role"]), "verdict": Verdict(data["verdict"])})  # type: ignore[arg-type]
-    )
+    return TurnRecord(**(known | tuples | {"role": Role(data["role"]), "verdict": Verdict(data["verdict"])}))
 
 
 def _with_item(state: State, item_id: str, **changes: object) -> State:
@@ -125,12 +128,16 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
     if data.get("frozen"):
         changes["frozen"] = Frozen(data["frozen"]["rows"], data["frozen"]["evaluators"])
     state = _with_item(state, record.focus, **changes)
-    return replace(state, turns=(*state.turns, record), open_turn=None, failures=0)
+    handoff = record if record.role is Role.SUPERVISOR else None
+    return replace(state, turns=(*state.turns, record), open_turn=None, handoff=handoff, failures=0)
 
 
 def _abandoned(state: State, data: Mapping[str, Any]) -> State:
-    state = replace(state, open_turn=None, failures=state.failures + 1)
-    if data.get("cycle") and data.get("focus"):
+    state = replace(state, open_turn=None)
+    if data["interrupted"]:
+        return state
+    state = replace(state, handoff=None, failures=state.failures + 1)
+    if data["cycle"]:
         item = state.item(data["focus"])
         return _with_item(state, data["focus"], dwell=item.dwell + 1, cycles=item.cycles + 1)
     return state

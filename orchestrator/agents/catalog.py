@@ -1,0 +1,52 @@
+"""Agents by name: the embedded ones, the scripted cast, and any program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from orchestrator.agents.command import CommandAgent
+from orchestrator.agents.protocol import Agent
+from orchestrator.config import Config, child_environment
+from orchestrator.errors import ConfigError
+
+__all__ = ["check_agent", "make_agent"]
+
+# The folder that holds the running `orchestrator` package: embedded agents are loaded from there.
+_HARNESS_ROOT = Path(__file__).resolve().parent.parent.parent
+
+# `-P` keeps the worktree off the module path: it may hold another version of this package.
+_EMBEDDED = (sys.executable, "-P", "-m")
+
+
+def check_agent(name: str, config: Config) -> None:
+    """Check that an agent of this name can be made.
+
+    Raises
+    ------
+    ConfigError
+        The name is unknown, or `command` is asked for without a command line.
+    """
+    make_agent(name, config, Path())
+
+
+def make_agent(name: str, config: Config, worktree: Path) -> Agent:
+    """Return the agent of this name, working in `worktree`.
+
+    Names are `plan`, `scripted:<character>` and `command`.
+    """
+    from orchestrator.agents.scripted import Character  # noqa: PLC0415 -- needed for its names only
+
+    kind, _, character = name.partition(":")
+    embedded = child_environment(config, _HARNESS_ROOT)
+    if name == "plan":
+        return CommandAgent(name, (*_EMBEDDED, "orchestrator.agents.plan", "{request_file}"), embedded)
+    if kind == "scripted" and character in {known.value for known in Character}:
+        argv = (*_EMBEDDED, "orchestrator.agents.scripted", character, "{request_file}")
+        return CommandAgent(name, argv, embedded)
+    if name == "command":
+        if not config.agent_command:
+            raise ConfigError("agent 'command': give its command line with --agent-command 'prog {prompt_file}'")
+        return CommandAgent(name, config.agent_command, child_environment(config, worktree, network=True))
+    characters = ", ".join(f"scripted:{known.value}" for known in Character)
+    raise ConfigError(f"unknown agent {name!r}; known are plan, command, {characters}")

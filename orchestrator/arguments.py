@@ -1,0 +1,91 @@
+"""Command-line arguments, read with the standard library only; a mistyped flag is an error."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import SETTINGS, Config, resolve_config
+from orchestrator.workspace import Workspace, find_workspace
+
+__all__ = ["LoopCall", "add_workspace", "open_workspace", "read_loop_arguments"]
+
+_EXIT_CODES = """exit codes:
+  0 everything runnable is done and at least one item verified, or nothing to do
+  1 expected failure   2 usage or configuration   10 waiting   11 blocked on a person
+  12 stalled   13 a limit is reached   14 agent failed   15 verification environment broken
+  70 bug   75 another loop holds this repository   130 stopped by a person
+"""
+
+
+@dataclass(frozen=True)
+class LoopCall:
+    """One call of the loop, with its settings resolved."""
+
+    config: Config
+    workspace: Workspace
+    fresh: bool
+    as_json: bool
+    dry_run: bool
+    show_config: bool
+
+    @property
+    def shows_only(self) -> bool:
+        """Whether the call changes nothing."""
+        return self.dry_run or self.show_config
+
+
+def add_workspace(parser: argparse.ArgumentParser) -> None:
+    """Add the two options that every command has."""
+    parser.add_argument("--workspace", type=Path, default=Path(), metavar="DIR", help="repository (default: here)")
+    parser.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+
+
+def open_workspace(arguments: argparse.Namespace) -> Workspace:
+    """Return the repository the arguments name."""
+    return find_workspace(arguments.workspace)
+
+
+def _loop_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestrator.loop",
+        description="Run a supervisor and an engineer in alternation on this repository's docs/fix_plan.md. The work "
+        "happens on branch loop/<run> in .orchestrator/; your own files are not touched.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_workspace(parser)
+    parser.add_argument("--agent", metavar="NAME", help="agent for both roles: plan, command, scripted:NAME")
+    parser.add_argument("--focus", metavar="ID", help="work on this item only")
+    parser.add_argument("--fresh", action="store_true", help="start a new run instead of going on with the last")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be worked on, and change nothing")
+    parser.add_argument("--show-config", action="store_true", help="show every setting with its origin")
+    in_file_only = {"tests", "docs", "pass_env", "needs"}
+    for setting in SETTINGS:
+        if setting.key not in in_file_only:
+            flag = "--" + setting.key.replace("_", "-")
+            shown = "" if setting.default in {None, ()} else f" (default: {setting.default})"
+            parser.add_argument(flag, metavar="VALUE", help=setting.purpose + shown)
+    return parser
+
+
+def read_loop_arguments(argv: Sequence[str] | None) -> LoopCall:
+    """Read the loop's arguments and resolve its settings."""
+    arguments = _loop_parser().parse_args(argv)
+    flags = {setting.key: getattr(arguments, setting.key, None) for setting in SETTINGS}
+    agent = arguments.agent or ("command" if arguments.agent_command else None)
+    for role in ("supervisor", "engineer"):
+        flags[role] = flags[role] or agent
+    workspace = open_workspace(arguments)
+    config = resolve_config(workspace.root, flags, arguments.focus)
+    return LoopCall(
+        config=config,
+        workspace=workspace,
+        fresh=arguments.fresh,
+        as_json=arguments.json,
+        dry_run=arguments.dry_run,
+        show_config=arguments.show_config,
+    )

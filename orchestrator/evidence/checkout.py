@@ -1,0 +1,39 @@
+"""The verification worktree: kept between turns, and made to hold exactly one tree at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.git import Git
+
+__all__ = ["Checkout", "first_party", "open_checkout"]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A detached linked worktree in which evidence is produced."""
+
+    root: Path
+    git: Git
+
+    def show(self, tree: str) -> None:
+        """Make the folder hold `tree` and nothing else, ignored files and stale bytecode included."""
+        self.git.run("read-tree", "-u", "--reset", tree)
+        self.git.run("clean", "-ffdqx")
+
+
+def open_checkout(repository: Git, root: Path) -> Checkout:
+    """Return the checkout at `root`, made once as a linked worktree of the repository."""
+    if not (root / ".git").exists():
+        repository.run("worktree", "prune")
+        repository.run("worktree", "add", "--detach", "--no-checkout", "--force", str(root), "HEAD")
+    return Checkout(root, Git(root))
+
+
+def first_party(repository: Git, tree: str) -> tuple[str, ...]:
+    """Names of the importable packages and modules at the root of a tree."""
+    paths = repository.ls_tree(tree)
+    packages = {path.split("/")[0] for path in paths if path.count("/") == 1 and path.endswith("/__init__.py")}
+    modules = {path.removesuffix(".py") for path in paths if "/" not in path and path.endswith(".py")}
+    return tuple(sorted(packages | modules))

@@ -1,0 +1,109 @@
+"""Criteria: what an `Expect:` says of a file the harness's own run wrote, and what is frozen when work starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from orchestrator.facts import ExpectResult, Frozen
+from orchestrator.git import Git
+from orchestrator.records.plan import Plan, parse_expectation
+
+__all__ = ["check_expectation", "evaluator_paths", "freeze", "rows_digest"]
+
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_ABSENT = object()
+
+
+def _lookup(data: object, dotted: str) -> object:
+    for key in dotted.split("."):
+        if not isinstance(data, Mapping) or key not in data:
+            return _ABSENT
+        data = data[key]
+    return data
+
+
+def _parse_value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _holds(found: object, comparison: str, wanted: object) -> bool:
+    if comparison == "==":
+        return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return False
+    if not isinstance(found, int | float) or not isinstance(wanted, int | float):
+        return False
+    return _COMPARISONS[comparison](found, wanted)
+
+
+def check_expectation(text: str, folder: Path) -> ExpectResult:
+    """Hold one `Expect:` against the files in `folder`; whatever is absent or not comparable does not hold."""
+    expectation = parse_expectation(text)
+    if expectation is None:
+        return ExpectResult(text, "not readable as `file:key op value`", holds=False)
+    path = folder / expectation.file
+    if not path.is_file() or path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+        return ExpectResult(text, None, holds=False)
+    if not expectation.key:
+        return ExpectResult(text, f"{path.stat().st_size} bytes", holds=expectation.op == "exists")
+    try:
+        found = _lookup(json.loads(path.read_text(encoding="utf-8")), expectation.key)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        return ExpectResult(text, "not JSON", holds=False)
+    if found is _ABSENT:
+        return ExpectResult(text, None, holds=False)
+    holds = expectation.op == "exists" or _holds(found, expectation.op, _parse_value(expectation.value or ""))
+    return ExpectResult(text, found, holds)
+
+
+def rows_digest(plan: Plan) -> str:
+    """SHA-256 of everything in the rows that decides whether a criterion holds; ticks and prose are left out."""
+    decisive = [
+        (
+            row.id,
+            row.phase,
+            row.run,
+            row.test,
+            row.expects,
+            row.recheck,
+            row.limit_s,
+            row.needs,
+            row.allow_skip,
+        )
+        for row in plan.rows
+        if row.run or row.test or row.expects
+    ]
+    return hashlib.sha256(json.dumps([plan.evaluators, decisive]).encode()).hexdigest()
+
+
+def evaluator_paths(plan: Plan) -> tuple[str, ...]:
+    """Paths that decide a criterion: those the plan names, and the files its `Test:` rows select."""
+    named = [path.strip("/") for path in plan.evaluators]
+    for row in plan.rows:
+        words = shlex.split(row.test) if row.test else []
+        named += [word.split("::")[0] for word in words if ".py" in word]
+    return tuple(dict.fromkeys(named))
+
+
+def freeze(plan: Plan, git: Git, tree: str) -> Frozen:
+    """Return the plan's criteria with the blobs of everything that evaluates them, as they stand in `tree`."""
+    roots = evaluator_paths(plan)
+    blobs = {
+        path: blob
+        for path, (_, blob) in git.ls_tree(tree).items()
+        if any(path == root or path.startswith(f"{root}/") for root in roots)
+    }
+    return Frozen(rows_digest(plan), blobs)

@@ -1,0 +1,73 @@
+"""Pytest plugin of the harness: reports outcomes and where first-party code came from.
+
+It is copied out of the running harness and loaded with `-p`, so that the checkout under test cannot replace it.
+It uses the standard library and pytest only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__: list[str] = []
+
+
+def pytest_addoption(parser: Any) -> None:  # noqa: ANN401 -- pytest's types must not be needed to read this file
+    """Add the two options by which the harness talks to this plugin."""
+    group = parser.getgroup("orchestrator")
+    group.addoption("--orchestrator-report", default=None)
+    group.addoption("--orchestrator-packages", default="")
+
+
+class _Recorder:
+    """Collects outcomes; a test's outcome is its worst phase."""
+
+    def __init__(self, path: Path, packages: list[str]) -> None:
+        self.path = path
+        self.packages = packages
+        self.outcomes: dict[str, str] = {}
+        self.messages: dict[str, str] = {}
+        self.errors: list[str] = []
+
+    def pytest_collectreport(self, report: Any) -> None:  # noqa: ANN401 -- as above
+        """Remember files that could not be collected, and those skipped whole."""
+        if report.failed:
+            self.errors.append(report.nodeid)
+            self.messages[report.nodeid] = str(report.longrepr)[-2000:]
+        elif report.skipped:
+            self.outcomes[report.nodeid] = "skipped"
+
+    def pytest_runtest_logreport(self, report: Any) -> None:  # noqa: ANN401 -- as above
+        """Fold the three phases of a test into one outcome."""
+        if report.failed:
+            self.outcomes[report.nodeid] = "failed"
+            self.messages[report.nodeid] = str(report.longrepr)[-2000:]
+        elif report.skipped:
+            self.outcomes.setdefault(report.nodeid, "skipped")
+        elif report.when == "call":
+            self.outcomes.setdefault(report.nodeid, "xpassed" if hasattr(report, "wasxfail") else "passed")
+
+    def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:  # noqa: ANN401 -- as above
+        """Write the report when the session ends."""
+        origins = {
+            name: str(getattr(sys.modules[name], "__file__", None)) for name in self.packages if name in sys.modules
+        }
+        report = {
+            "collected": session.testscollected,
+            "exit_status": int(exitstatus),
+            "outcomes": self.outcomes,
+            "messages": self.messages,
+            "errors": self.errors,
+            "imported_from": origins,
+        }
+        self.path.write_text(json.dumps(report), encoding="utf-8")
+
+
+def pytest_configure(config: Any) -> None:  # noqa: ANN401 -- as above
+    """Start recording when the harness asked for it."""
+    path = config.getoption("--orchestrator-report")
+    if path:
+        packages = [name for name in config.getoption("--orchestrator-packages").split(",") if name]
+        config.pluginmanager.register(_Recorder(Path(path), packages), "orchestrator-recorder")

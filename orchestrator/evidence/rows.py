@@ -1,0 +1,136 @@
+"""Runnable rows of a plan: the harness runs them itself, each into an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.errors import EvidenceError
+from orchestrator.evidence.criteria import check_expectation
+from orchestrator.evidence.testing import TestBench, run_tests
+from orchestrator.facts import RowResult, RowVerdict, TestRun
+from orchestrator.process import Ending, Limits, run_child
+from orchestrator.records.plan import Row
+
+__all__ = ["RowInputs", "command_of", "resolve_command", "run_row", "selectors_of"]
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+_TAIL_BYTES = 600
+
+
+@dataclass(frozen=True)
+class RowInputs:
+    """Where a row writes and what it may read.
+
+    Attributes
+    ----------
+    hub : Path
+        The row's own folder, empty when it starts; `{hub}` in its command.
+    artifacts : Path
+        Holds a folder for every row it needs; `{artifacts}` in its command.
+    log : Path
+        What the command prints.
+    """
+
+    hub: Path
+    artifacts: Path
+    log: Path
+
+
+def resolve_command(words: Sequence[str], folders: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Argument list and environment of a command: assignments split off, folders filled in, our interpreter used."""
+    filled = []
+    for word in words:
+        for name, folder in folders.items():
+            word = word.replace("{" + name + "}", folder)  # noqa: PLW2901 -- braces of other kinds stay as they are
+        filled.append(word)
+    environment = {}
+    while filled and _ASSIGNMENT.fullmatch(filled[0]):
+        name, _, value = filled.pop(0).partition("=")
+        environment[name] = value
+    if filled and filled[0] in {"python", "python3"}:
+        filled[0] = sys.executable
+    elif filled and filled[0] == "pytest":
+        filled[:1] = [sys.executable, "-m", "pytest"]
+    return filled, environment
+
+
+def command_of(text: str) -> list[str]:
+    """Words of a row's command, split as a shell would but never given to one.
+
+    Raises
+    ------
+    EvidenceError
+        The quotes do not match.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise EvidenceError(f"command {text!r} cannot be split into words: {error}") from error
+
+
+def selectors_of(test: str) -> tuple[str, ...]:
+    """Selectors of a `Test:` entry, with or without the word pytest and assignments in front."""
+    words, _ = resolve_command(command_of(test), {})
+    return tuple(words[3:] if words[1:3] == ["-m", "pytest"] else words)
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return ""
+    text = log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", errors="replace").strip()
+    return text.splitlines()[-1] if text else ""
+
+
+def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | None, str]:
+    """Exit code and the reason it failed, empty when it did not."""
+    folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
+    argv, environment = resolve_command(command_of(row.run or ""), folders)
+    result = run_child(
+        argv,
+        cwd=bench.checkout.root,
+        env={**bench.environment, **environment},
+        log=inputs.log,
+        limits=Limits(wall_s=row.limit_s or bench.seconds),
+        should_stop=bench.should_stop,
+    )
+    if result.ending is not Ending.EXITED:
+        return result.code, f"ended by the harness ({result.ending.value}) after {result.seconds:.0f} s"
+    if result.code != 0:
+        return result.code, f"exit code {result.code}: {_tail(inputs.log)}"
+    return 0, ""
+
+
+def _verdict(row: Row, code: int | None, reason: str, tests: TestRun | None, inputs: RowInputs) -> RowResult:
+    expects = tuple(check_expectation(text, inputs.hub) for text in row.expects)
+    missed = [f"{result.text} (found {result.found})" for result in expects if not result.holds]
+    if tests and not tests.ok and not reason:
+        reason = tests.note or f"{tests.failed} failed, {tests.skipped} skipped of {tests.collected}"
+    if missed and not reason:
+        reason = "does not hold: " + "; ".join(missed)
+    verdict = RowVerdict.FAILED if reason else RowVerdict.VERIFIED
+    return RowResult(row.id, verdict, reason, exit_code=code, expects=expects, tests=tests)
+
+
+def run_row(row: Row, bench: TestBench, tree: str, inputs: RowInputs) -> RowResult:
+    """Run a row on `tree`: its command, its tests, then its expectations on what that run wrote."""
+    started = time.monotonic()
+    shutil.rmtree(inputs.hub, ignore_errors=True)
+    inputs.hub.mkdir(parents=True)
+    code: int | None = None
+    reason = ""
+    tests = None
+    if row.run:
+        bench.checkout.show(tree)
+        code, reason = _run_command(row, bench, inputs)
+    if row.test and not reason:
+        tests = run_tests(bench, selectors_of(row.test), tree, inputs.hub)
+        code = tests.exit_code
+    result = _verdict(row, code, reason, tests, inputs)
+    return replace(result, seconds=round(time.monotonic() - started, 3))

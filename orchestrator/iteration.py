@@ -1,0 +1,92 @@
+"""One iteration: a supervisor's turn, sent back once if its handoff is refused, then an engineer's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.agenda import Agenda, read_agenda
+from orchestrator.briefing import next_stamp
+from orchestrator.facts import TurnRecord, Verdict
+from orchestrator.records.handoff import parse_handoff
+from orchestrator.records.hub import parse_hub_stamp
+from orchestrator.roles import ENGINEER, HANDOFF, SUPERVISOR, RoleSpec
+from orchestrator.session import Session
+from orchestrator.state import State
+from orchestrator.steps.base import Turn
+from orchestrator.turn import Abandoned, run_turn
+
+__all__ = ["iterate"]
+
+_ATTEMPTS_AT_A_HANDOFF = 2
+
+
+def _stamp_of(record: TurnRecord) -> datetime:
+    return parse_hub_stamp(record.hub.rstrip("/").rpartition("/")[2])
+
+
+def _last_stamp(state: State) -> datetime | None:
+    return max((_stamp_of(turn) for turn in state.turns), default=None)
+
+
+def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
+    if isinstance(result, Abandoned):
+        for reason in result.reasons:
+            session.live.fact(reason, good=False)
+        return
+    good = {Verdict.PROGRESS: True, Verdict.REFUSED: False}.get(result.verdict)
+    for reason in result.reasons:
+        session.live.fact(reason, good=good)
+    if result.verdict is Verdict.HANDOFF:
+        session.live.fact(f"handoff: {result.focus}, phase {result.phase or 'to be planned'}")
+    else:
+        session.live.fact(f"{result.verdict.value}, dwell {result.dwell}, commit {result.commit[:8]}", good=good)
+
+
+def _play(session: Session, role: RoleSpec, turn: Turn, title: str) -> TurnRecord | Abandoned:
+    session.live.turn(role.role.value, title)
+    result = run_turn(turn)
+    _tell(session, result)
+    return result
+
+
+def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord | Abandoned:
+    stamp = next_stamp(_last_stamp(session.state))
+    refusals: tuple[str, ...] = ()
+    for _ in range(_ATTEMPTS_AT_A_HANDOFF):
+        state = replace(session.state, iteration=iteration)
+        turn = Turn(session, SUPERVISOR, state, agenda, stamp, session.tree.head(), refusals)
+        result = _play(session, SUPERVISOR, turn, f"iteration {iteration}: review and handoff")
+        if isinstance(result, TurnRecord) or result.interrupted:
+            return result
+        refusals = result.reasons
+    return result
+
+
+def iterate(session: Session, agenda: Agenda, stopping: Callable[[], bool]) -> None:
+    """Run one iteration; one that was cut short after its handoff goes on with the engineer."""
+    state = session.state
+    handoff_record = state.handoff
+    iteration = state.iteration if handoff_record else state.iteration + 1
+    if handoff_record is None:
+        result = _supervise(session, agenda, iteration)
+        if not isinstance(result, TurnRecord) or stopping():
+            return
+        handoff_record = result
+    state = replace(session.state, iteration=iteration)
+    agenda = read_agenda(session.tree.root, state, session.config)
+    handoff = parse_handoff((session.tree.root / HANDOFF).read_text(encoding="utf-8"), HANDOFF)
+    focus = agenda.ledger.item(handoff_record.focus)
+    turn = Turn(
+        session,
+        ENGINEER,
+        state,
+        agenda,
+        _stamp_of(handoff_record),
+        session.tree.head(),
+        focus=focus,
+        handoff=handoff,
+    )
+    title = f"{focus.id}" + (f", phase {handoff_record.phase}" if handoff_record.phase else "")
+    _play(session, ENGINEER, turn, f"iteration {iteration}: {title}")

@@ -1,0 +1,74 @@
+"""The loop: choose what can be worked on, run an iteration, until nothing runnable is left.
+
+``python -m orchestrator.loop`` works on a branch of its own, in `.orchestrator/`, and never touches your files.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from orchestrator.arguments import read_loop_arguments
+from orchestrator.errors import OrchestratorError
+from orchestrator.iteration import iterate
+from orchestrator.needs import choose
+from orchestrator.opening import open_session, signals_as_request
+from orchestrator.policy.ending import Ending, ExitCode, limit_reached, nothing_runnable
+from orchestrator.report.bug import report_bug
+from orchestrator.report.ending import tell_ending
+from orchestrator.report.live import Live
+from orchestrator.report.plan import tell_plan
+from orchestrator.session import Session
+
+__all__ = ["main", "run"]
+
+
+def run(session: Session, stopping: Callable[[], bool]) -> Ending:
+    """Run iterations until the work, a limit or a person ends it."""
+    config, started, first = session.config, time.monotonic(), session.state.iteration
+    while not stopping():
+        state = session.state
+        limit = limit_reached(
+            state,
+            iterations=state.iteration - first,
+            minutes=(time.monotonic() - started) / 60,
+            max_iterations=config.iterations,
+            max_minutes=config.max_minutes,
+        )
+        if limit:
+            return limit
+        agenda = choose(session)
+        if stopping():
+            break
+        if not agenda.candidates:
+            return nothing_runnable(agenda.standings, session.state)
+        iterate(session, agenda, stopping)
+    return Ending(ExitCode.INTERRUPTED, "stopped by a person; the next start goes on from here")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of the loop; returns one of `ExitCode`."""
+    try:
+        call = read_loop_arguments(argv)
+        if call.shows_only:
+            return tell_plan(call)
+        live = Live()
+        with (
+            signals_as_request() as interrupted,
+            open_session(call.config, call.workspace, live, interrupted, fresh=call.fresh) as session,
+        ):
+            turns_before = len(session.state.turns)
+            ending = run(session, lambda: interrupted() or session.workspace.stop_path.exists())
+            tell_ending(session, ending, turns_before, as_json=call.as_json)
+        return int(ending.code)
+    except OrchestratorError as error:
+        sys.stderr.write(f"orchestrator: {error}\n")
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 -- the last resort: keep what is known and name where
+        sys.stderr.write(f"orchestrator: this is a bug, kept in {report_bug(error)}\n")
+        return int(ExitCode.BUG)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

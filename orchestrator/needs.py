@@ -1,0 +1,75 @@
+"""What rows need from outside: provided before anything runs, the one step with network, or waited for."""
+
+from __future__ import annotations
+
+from orchestrator.agenda import Agenda, read_agenda
+from orchestrator.config import child_environment
+from orchestrator.evidence.rows import resolve_command
+from orchestrator.policy.closure import open_rows
+from orchestrator.process import Ending, Limits, run_child
+from orchestrator.records.ledger import Item, Status
+from orchestrator.session import Session
+
+__all__ = ["choose"]
+
+
+def _needs(item: Item, agenda: Agenda, session: Session) -> tuple[str, ...]:
+    """Needs of the open phase that come from outside, as `kind:name`."""
+    state = session.state
+    phase = agenda.phase(item, state)
+    rows = open_rows(phase, state.item(item.id).verified) if phase else ()
+    return tuple(dict.fromkeys(need for row in rows for need in row.needs if ":" in need))
+
+
+def _provide(need: str, session: Session) -> str:
+    """Have a need provided; the reason it is missing, empty when it is there."""
+    if need in session.provided:
+        return ""
+    kind, _, name = need.partition(":")
+    command = session.config.needs.get(kind)
+    if not command:
+        return f"nothing provides {kind!r}: name a command under `needs:` in orchestration.yaml"
+    session.live.step(f"fetching {need}")
+    argv, extra = resolve_command(command, {"name": name})
+    log = session.workspace.home / "needs" / f"{kind}-{name.replace('/', '_')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    result = run_child(
+        argv,
+        cwd=session.tree.root,
+        env={**child_environment(session.config, session.tree.root, network=True), **extra},
+        log=log,
+        limits=Limits(wall_s=session.config.verify_minutes * 60),
+        should_stop=session.interrupted,
+    )
+    if result.ending is Ending.EXITED and result.code == 0:
+        session.provided.add(need)
+        return ""
+    said = log.read_bytes().decode("utf-8", errors="replace").strip().splitlines()
+    return f"{need} is missing ({said[-1] if said else result.ending.value})"
+
+
+def _obstacle(item: Item, agenda: Agenda, session: Session) -> str:
+    return next((reason for need in _needs(item, agenda, session) if (reason := _provide(need, session))), "")
+
+
+def _set(session: Session, item: Item, status: Status, note: str) -> None:
+    if (item.status, item.status_note) != (status, note):
+        session.journal.append("item.status", {"item": item.id, "status": status.value, "note": note})
+        session.live.fact(f"{item.id} is {status.value}" + (f": {note}" if note else ""))
+
+
+def choose(session: Session) -> Agenda:
+    """Return an agenda whose candidates have all they need; items that lack something wait until it is there."""
+    agenda = read_agenda(session.tree.root, session.state, session.config)
+    for item in agenda.ledger.items:
+        if item.status is Status.WAITING and not _obstacle(item, agenda, session):
+            begun = session.state.item(item.id).cycles > 0
+            _set(session, item, Status.IN_PROGRESS if begun else Status.PENDING, "")
+    while True:
+        agenda = read_agenda(session.tree.root, session.state, session.config)
+        missing = {item: reason for item in agenda.candidates if (reason := _obstacle(item, agenda, session))}
+        if not missing:
+            return agenda
+        for item, reason in missing.items():
+            _set(session, item, Status.WAITING, reason)

@@ -1,0 +1,111 @@
+"""Opening a run: lock, journal, worktrees, and whatever a dead run left behind; closing it again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+from orchestrator.agents.catalog import check_agent
+from orchestrator.config import Config
+from orchestrator.evidence.checkout import open_checkout
+from orchestrator.journal import Journal
+from orchestrator.lock import hold_lock
+from orchestrator.prompts import Prompts, prompt_folders
+from orchestrator.report.live import Live
+from orchestrator.session import Session
+from orchestrator.state import RunInfo, fold
+from orchestrator.turn import settle
+from orchestrator.workspace import Workspace, open_run_tree, start_run
+
+__all__ = ["open_session", "signals_as_request"]
+
+
+@contextmanager
+def signals_as_request() -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM become a request that the loop answers at a safe point; the value tells whether one came."""
+    asked: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _run(workspace: Workspace, journal: Journal, *, fresh: bool) -> tuple[RunInfo, bool]:
+    """Return the run to work on, and whether it was just made."""
+    state = fold(journal.events)
+    if state.run is not None and not fresh:
+        return state.run, False
+    run = start_run(workspace, state.runs)
+    journal.append("run.started", {"run": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree})
+    return run, True
+
+
+def _tell_start(session: Session, *, new: bool) -> None:
+    workspace, run, live = session.workspace, session.run, session.live
+    how = "starts from" if new else "goes on; it started from"
+    live.line(f"{run.name} {how} {run.base[:8]}, on branch {run.branch}, in {workspace.root / run.worktree}", "bold")
+    uncommitted = workspace.uncommitted()
+    if uncommitted:
+        live.fact(f"{uncommitted} uncommitted paths of yours are left alone and are not part of the run")
+    behind = workspace.git.text("rev-list", "--count", f"{run.base}..HEAD")
+    if not new and behind != "0":
+        live.fact(f"your checkout has {behind} commits that this run does not have; --fresh starts anew from there")
+
+
+@contextmanager
+def open_session(
+    config: Config, workspace: Workspace, live: Live, interrupted: Callable[[], bool], *, fresh: bool
+) -> Iterator[Session]:
+    """Hold the repository's lock and give the open run; what a dead run left open is settled first.
+
+    Raises
+    ------
+    LockError
+        Another loop works on this repository.
+    JournalError
+        The journal is damaged.
+    ConfigError
+        An agent's name is unknown.
+    """
+    for name in (config.supervisor, config.engineer):
+        check_agent(name, config)
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "start": datetime.now(UTC).isoformat(timespec="seconds"),
+        "workspace": str(workspace.root),
+    }
+    with ExitStack() as stack:
+        workspace.make_home()
+        stack.enter_context(hold_lock(workspace.lock_path, holder=holder))
+        journal = stack.enter_context(Journal.open(workspace.journal_path))
+        stack.callback(live.close)
+        run, new = _run(workspace, journal, fresh=fresh)
+        session = Session(
+            config=config,
+            workspace=workspace,
+            run=run,
+            tree=open_run_tree(workspace, run),
+            checkout=open_checkout(workspace.git, workspace.home / "verify"),
+            journal=journal,
+            live=live,
+            prompts=Prompts(prompt_folders(workspace.root)),
+            interrupted=interrupted,
+        )
+        _tell_start(session, new=new)
+        left = session.state.open_turn
+        if left is not None:
+            live.fact(settle(session, left))
+        workspace.stop_path.unlink(missing_ok=True)
+        yield session

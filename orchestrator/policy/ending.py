@@ -1,0 +1,73 @@
+"""When a run ends, and with which exit code: pure, and every code means one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from orchestrator.policy.focus import Standing
+from orchestrator.records.ledger import Status
+from orchestrator.state import State
+
+__all__ = ["FAILURES_IN_A_ROW", "Ending", "ExitCode", "limit_reached", "nothing_runnable"]
+
+FAILURES_IN_A_ROW = 4
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the loop."""
+
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    WAITING = 10
+    BLOCKED = 11
+    STALLED = 12
+    LIMIT = 13
+    AGENT_FAILED = 14
+    ENVIRONMENT = 15
+    BUG = 70
+    LOCKED = 75
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why the run ended, in a sentence, with its exit code."""
+
+    code: ExitCode
+    reason: str
+
+
+def limit_reached(
+    state: State, *, iterations: int, minutes: float, max_iterations: int | None, max_minutes: float | None
+) -> Ending | None:
+    """Return the ending when a limit of this call is reached; `iterations` and `minutes` count from its start."""
+    if state.failures >= FAILURES_IN_A_ROW:
+        return Ending(ExitCode.AGENT_FAILED, f"{state.failures} turns in a row were abandoned")
+    if max_iterations is not None and iterations >= max_iterations:
+        return Ending(ExitCode.LIMIT, f"the limit of {max_iterations} iterations is reached")
+    if max_minutes is not None and minutes >= max_minutes:
+        return Ending(ExitCode.LIMIT, f"the limit of {max_minutes:g} minutes is reached")
+    return None
+
+
+def nothing_runnable(standings: Sequence[Standing], state: State) -> Ending:
+    """Return the ending when no item can be worked on.
+
+    Work that was finished makes the run a success, whatever waits or is blocked beside it.
+    """
+    by_status = {status: [s.item.id for s in standings if s.item.status is status] for status in Status}
+    finished = [item_id for item_id, item in state.items.items() if item.status == Status.DONE]
+    stalled = [i for i, item in state.items.items() if item.status in {Status.BLOCKED, Status.BLOCKED_ESCALATION}]
+    if finished:
+        return Ending(ExitCode.DONE, f"nothing runnable is left; verified: {', '.join(finished)}")
+    if stalled:
+        return Ending(ExitCode.STALLED, f"nothing runnable is left; without progress: {', '.join(stalled)}")
+    if by_status[Status.WAITING]:
+        return Ending(ExitCode.WAITING, f"nothing runnable is left; waiting: {', '.join(by_status[Status.WAITING])}")
+    blocked = by_status[Status.BLOCKED] + by_status[Status.BLOCKED_ESCALATION]
+    if blocked:
+        return Ending(ExitCode.BLOCKED, f"nothing runnable is left; blocked on a person: {', '.join(blocked)}")
+    return Ending(ExitCode.DONE, "nothing to do")

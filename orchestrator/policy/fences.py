@@ -1,0 +1,54 @@
+"""What kind of file a path is, and which changes of a turn cross a fence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from orchestrator.facts import PathChange, PathClass
+from orchestrator.roles import RoleSpec
+
+__all__ = ["classify", "crossing", "matches"]
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a repository path matches a glob; `**/` also stands for no folder at all."""
+    return fnmatchcase("/" + path, pattern.replace("**/", "*/") if pattern.startswith("**/") else "/" + pattern)
+
+
+def classify(path: str, *, tests: Sequence[str], docs: Sequence[str]) -> PathClass:
+    """Class of a path: evidence and plans by their place, tests and documents by glob, the rest is production."""
+    if path.startswith("plans/"):
+        return PathClass.EVIDENCE if "/reports/" in path else PathClass.PLAN
+    if any(matches(path, pattern) for pattern in tests):
+        return PathClass.TESTS
+    if any(matches(path, pattern) for pattern in docs):
+        return PathClass.DOCS
+    return PathClass.PRODUCTION
+
+
+def crossing(
+    changes: Iterable[PathChange], role: RoleSpec, hub: str, is_frozen: Callable[[str], bool]
+) -> tuple[tuple[PathChange, str], ...]:
+    """Return changes the role may not make, each with the reason.
+
+    Parameters
+    ----------
+    changes : iterable of PathChange
+        The turn's diff.
+    role : RoleSpec
+        Who worked.
+    hub : str
+        The turn's own hub; its `agent/` folder is open to the agent.
+    is_frozen : callable
+        Tells whether a path's content is fixed, as criteria of started work are.
+    """
+    found = []
+    for change in changes:
+        if change.path.startswith(f"{hub}agent/"):
+            continue
+        if is_frozen(change.path):
+            found.append((change, "frozen with the criteria when work started; only a person changes it"))
+        elif change.path in role.fenced_files or change.kind in role.fenced_kinds:
+            found.append((change, f"{change.kind.value}, not {role.role.value}'s to write"))
+    return tuple(found)

@@ -1,0 +1,72 @@
+"""The status of a repository's plan and run, for people and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator.agenda import Agenda, read_agenda
+from orchestrator.config import Config
+from orchestrator.journal import read_journal
+from orchestrator.policy.focus import Standing
+from orchestrator.state import State, fold
+from orchestrator.workspace import Workspace
+
+__all__ = ["documents_root", "make_status", "read_state", "status_lines"]
+
+
+def read_state(workspace: Workspace) -> State:
+    """Return the state as the journal tells it; an empty one where no loop has run yet."""
+    return fold(read_journal(workspace.journal_path)) if workspace.journal_path.exists() else State()
+
+
+def documents_root(workspace: Workspace, state: State) -> Path:
+    """Where the live documents are: the run's worktree, or the user's checkout when there is no run."""
+    root = workspace.root / state.run.worktree if state.run else workspace.root
+    return root if root.is_dir() else workspace.root
+
+
+def _item(standing: Standing, state: State) -> dict[str, Any]:
+    item, known = standing.item, state.item(standing.item.id)
+    return {
+        "id": item.id,
+        "title": item.title,
+        "status": item.status.value,
+        "priority": item.priority.label,
+        "runnable": standing.runnable,
+        "obstacle": standing.obstacle,
+        "dwell": known.dwell,
+        "cycles": known.cycles,
+        "verified": list(known.verified),
+        "last_hub": known.turns[-1].hub if known.turns else None,
+    }
+
+
+def make_status(workspace: Workspace, config: Config) -> dict[str, Any]:
+    """Status as data: the run, the turn under way, and every item with what stands in its way."""
+    state = read_state(workspace)
+    agenda: Agenda = read_agenda(documents_root(workspace, state), state, config)
+    run = state.run
+    return {
+        "run": {"name": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree} if run else None,
+        "turns": len(state.turns),
+        "open_turn": state.open_turn.turn if state.open_turn else None,
+        "runnable": [item.id for item in agenda.candidates],
+        "items": [_item(standing, state) for standing in agenda.standings],
+    }
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    """Return the same for a terminal."""
+    run = status["run"]
+    lines = [
+        f"{run['name']} on {run['branch']}, {status['turns']} turns"
+        if run
+        else "no run yet: python -m orchestrator.loop"
+    ]
+    if status["open_turn"]:
+        lines.append(f"under way, or cut short: {status['open_turn']}")
+    for item in status["items"]:
+        state = "runnable" if item["runnable"] else item["obstacle"]
+        lines.append(f"  {item['id']:<28} {item['status']:<12} {item['priority']:<8} dwell {item['dwell']}  {state}")
+    return lines

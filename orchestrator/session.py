@@ -1,0 +1,49 @@
+"""What a run holds open while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.config import Config
+from orchestrator.evidence.checkout import Checkout
+from orchestrator.journal import Journal
+from orchestrator.prompts import Prompts
+from orchestrator.report.live import Live
+from orchestrator.state import RunInfo, State, fold
+from orchestrator.workspace import RunTree, Workspace
+
+__all__ = ["HARNESS_ROOT", "Session"]
+
+# The folder that holds the running `orchestrator` package: where embedded agents are loaded from.
+HARNESS_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Session:
+    """The open run: settings, repository, worktrees, journal, terminal.
+
+    Attributes
+    ----------
+    interrupted : callable
+        True once a signal asked for an end; children are ended then.
+    provided : set of str
+        Needs that were met during this run of the program, so that they are not asked for again.
+    """
+
+    config: Config
+    workspace: Workspace
+    run: RunInfo
+    tree: RunTree
+    checkout: Checkout
+    journal: Journal
+    live: Live
+    prompts: Prompts
+    interrupted: Callable[[], bool]
+    provided: set[str] = field(default_factory=set)
+
+    @property
+    def state(self) -> State:
+        """The state as the journal tells it now."""
+        return fold(self.journal.events)

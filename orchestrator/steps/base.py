@@ -1,0 +1,127 @@
+"""The turn under way: what each step adds to it, and how a turn fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.agenda import Agenda, read_text
+from orchestrator.briefing import hub_path
+from orchestrator.facts import AgentOutcome, Facts, Frozen, TurnRecord, TurnRequest
+from orchestrator.policy.progress import Judgement
+from orchestrator.records.handoff import Handoff
+from orchestrator.records.ledger import Item
+from orchestrator.records.memory import MemoryEntry
+from orchestrator.roles import RoleSpec
+from orchestrator.session import Session
+from orchestrator.state import State, record_to_data
+
+__all__ = ["Turn", "TurnFailed"]
+
+
+class TurnFailed(Exception):
+    """The turn ends here and leaves nothing but a patch; `reasons` say why.
+
+    `interrupted` is set when a person ended it, so that nobody is charged.
+    """
+
+    def __init__(self, *reasons: str, interrupted: bool = False) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+        self.interrupted = interrupted
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn under way. Every step returns a copy with its own fields filled in.
+
+    The first block is known from the start; `request` to `outcome` come from *brief* and *act*, `tree` to `entry`
+    from *collect* and *check*, `facts` from *verify*, the rest from *judge* and *commit*.
+    """
+
+    session: Session
+    role: RoleSpec
+    state: State
+    agenda: Agenda
+    stamp: datetime
+    base: str
+    refusals: tuple[str, ...] = ()
+    focus: Item | None = None
+    handoff: Handoff | None = None
+
+    request: TurnRequest | None = None
+    outcome: AgentOutcome | None = None
+
+    tree: str = ""
+    entry: MemoryEntry | None = None
+    facts: Facts = field(default_factory=lambda: Facts(tree=""))
+
+    judgement: Judgement | None = None
+    record: TurnRecord | None = None
+    frozen: Frozen | None = None
+    status: str = ""
+    note: str = ""
+
+    @property
+    def number(self) -> int:
+        """Turns started in this run, this one included."""
+        return self.state.started
+
+    @property
+    def id(self) -> str:
+        """Name of the turn, unique in the repository."""
+        return f"{self.session.run.name}/{self.number:04d}-{self.role.role.value}"
+
+    @property
+    def folder(self) -> Path:
+        """The harness's own folder for the turn: prompt, request, log, staging."""
+        return self.session.workspace.home / "turns" / self.id
+
+    @property
+    def stage(self) -> Path:
+        """Where evidence is collected before it goes to the hub."""
+        return self.folder / "hub"
+
+    @property
+    def item(self) -> Item:
+        """The focus; only asked for once it is known."""
+        if self.focus is None:
+            raise TurnFailed("no focus was chosen")
+        return self.focus
+
+    @property
+    def hub(self) -> str:
+        """Repository path of the iteration's hub."""
+        return hub_path(self.item.id, self.stamp)
+
+    @property
+    def stamp_text(self) -> str:
+        """The iteration's stamp as the documents write it."""
+        return self.stamp.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def text(self, path: str) -> str:
+        """Return a document as the worktree holds it now."""
+        return read_text(self.session.tree.root, path)
+
+    def base_text(self, path: str) -> str:
+        """Return a document as the turn's base has it."""
+        content = self.session.tree.git.blob(self.base, path)
+        return content.decode("utf-8", errors="replace") if content is not None else ""
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the journal keeps of the turn's outcome."""
+        if self.record is None:
+            raise TurnFailed("the turn was not judged")
+        frozen: Mapping[str, Any] | None = None
+        if self.frozen:
+            frozen = {"rows": self.frozen.rows, "evaluators": dict(self.frozen.evaluators)}
+        return {
+            "turn": self.id,
+            "record": record_to_data(self.record),
+            "status": self.status,
+            "note": self.note,
+            "frozen": frozen,
+        }

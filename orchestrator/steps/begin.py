@@ -1,0 +1,97 @@
+"""Steps open, brief and act: from the journal's first word to the end of the agent's process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+from orchestrator.agents.catalog import make_agent
+from orchestrator.briefing import make_facts
+from orchestrator.facts import Role, TurnRequest
+from orchestrator.process import Ending, Limits, process_identity
+from orchestrator.records.handoff import StepKind
+from orchestrator.steps.base import Turn, TurnFailed
+
+__all__ = ["act", "brief", "open_turn"]
+
+
+def open_turn(turn: Turn) -> Turn:
+    """Record that the turn has begun, before anything else happens."""
+    turn = replace(turn, state=replace(turn.state, started=turn.state.started + 1))
+    turn.session.journal.append(
+        "turn.started",
+        {
+            "turn": turn.id,
+            "role": turn.role.role.value,
+            "iteration": turn.state.iteration,
+            "base": turn.base,
+            "stamp": turn.stamp_text,
+            "focus": turn.focus.id if turn.focus else None,
+        },
+    )
+    turn.stage.mkdir(parents=True, exist_ok=True)
+    return turn
+
+
+def brief(turn: Turn) -> Turn:
+    """Write the facts and the prompt the agent gets."""
+    session = turn.session
+    own = {"turn": turn.id, "role": turn.role.role.value, "branch": session.run.branch}
+    facts = make_facts(
+        turn.agenda,
+        turn.state,
+        session.config,
+        focus=turn.focus,
+        stamp=turn.stamp,
+        refusals=turn.refusals,
+        own=own,
+    )
+    request = TurnRequest(
+        turn=turn.id,
+        role=turn.role.role,
+        iteration=turn.state.iteration,
+        worktree=session.tree.root,
+        prompt_path=turn.folder / "prompt.md",
+        request_path=turn.folder / "request.json",
+        log_path=turn.folder / "agent.log",
+        hub=turn.hub if turn.focus else "",
+        branch=session.run.branch,
+        facts=facts,
+    )
+    request.prompt_path.write_text(session.prompts.render(turn.role.prompt, facts), encoding="utf-8")
+    data = {key: str(value) if key.endswith(("path", "worktree")) else value for key, value in asdict(request).items()}
+    request.request_path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    return replace(turn, request=request)
+
+
+def agent_name(turn: Turn) -> str:
+    """Who plays the turn: rows that only run something need no agent program, whichever is configured."""
+    config = turn.session.config
+    if turn.role.role is Role.SUPERVISOR:
+        return config.supervisor
+    writes_code = turn.handoff is not None and any(step.kind is StepKind.IMPLEMENT for step in turn.handoff.do_now)
+    if not writes_code:
+        return "plan"
+    return turn.item.engineer or config.engineer if config.engineer == "plan" else config.engineer
+
+
+def act(turn: Turn) -> Turn:
+    """Run the agent; anything but an ordinary end with code 0 fails the turn."""
+    session, config = turn.session, turn.session.config
+    if turn.request is None:
+        raise TurnFailed("the turn was not briefed")
+    agent = make_agent(agent_name(turn), config, session.tree.root)
+
+    def started(pid: int) -> None:
+        identity = process_identity(pid)
+        session.journal.append("turn.agent", {"turn": turn.id, "pid": pid, "identity": identity})
+
+    session.live.step(f"{agent.name} is at work")
+    limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
+    outcome = agent.act(turn.request, limits, session.interrupted, started)
+    if outcome.ending == Ending.STOPPED:
+        raise TurnFailed("ended by a person", interrupted=True)
+    if outcome.ending != Ending.EXITED or outcome.code != 0:
+        how = f"exit code {outcome.code}" if outcome.ending == Ending.EXITED else f"ended ({outcome.ending})"
+        raise TurnFailed(f"agent {agent.name}: {how} after {outcome.seconds:.0f} s; log {outcome.log}")
+    return replace(turn, outcome=outcome)

@@ -1,0 +1,134 @@
+"""Steps record and commit: documents, hub, one commit, and the journal's last word on the turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator import __version__
+from orchestrator.agenda import plan_path
+from orchestrator.documents import engineer_documents, supervisor_documents
+from orchestrator.evidence.hubs import publish
+from orchestrator.facts import TurnRecord
+from orchestrator.policy.dwell import limits_of
+from orchestrator.records.ledger import Status
+from orchestrator.roles import LEDGER, MEMORY
+from orchestrator.steps.base import Turn, TurnFailed
+from orchestrator.steps.prove import summary_path, verified_after
+
+__all__ = ["commit", "commit_message", "record"]
+
+
+def _record_of(turn: Turn) -> TurnRecord:
+    if turn.record is None:
+        raise TurnFailed("the turn was not judged")
+    return turn.record
+
+
+def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
+    """Files of the hub by repository path, what the agent left in `agent/` being there already."""
+    prefix = f"{turn.hub}agent/"
+    git = turn.session.tree.git
+    agent = {
+        path.removeprefix(turn.hub): git.blob(turn.tree, path) or b""
+        for path in git.ls_tree(turn.tree)
+        if path.startswith(prefix)
+    }
+    rows = [result.row for result in turn.facts.rows]
+    files = publish(turn.stage, turn.session.workspace.store, rows, agent, turn=record.turn, tree=record.tree)
+    return {turn.hub + name: content for name, content in files.items()}
+
+
+def _blocker(turn: Turn, record: TurnRecord) -> str:
+    """Report on an item that stands still: its turns, and what each was worth."""
+    lines = [
+        f"# {record.focus} is {turn.status}",
+        "",
+        turn.note,
+        "",
+        "| turn | verdict | why |",
+        "|---|---|---|",
+    ]
+    for past in (*turn.state.item(record.focus).turns, record):
+        why = "; ".join(past.reasons).replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {past.turn} | {past.verdict.value} | {why} |")
+    first, second, third = limits_of(turn.item.kind)
+    lines += ["", f"Dwell {record.dwell}; limits of this kind of item: {first}, {second}, {third}.", ""]
+    return "\n".join(lines)
+
+
+def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[str, str]:
+    known = turn.state.item(record.focus)
+    if turn.role.hands_off:
+        if turn.entry is None or turn.handoff is None:
+            raise TurnFailed("the supervisor left no entry or no handoff")
+        note = "new focus; no completed cycle yet" if not known.cycles else "cycles since the last accepted progress"
+        return supervisor_documents(
+            {"": turn.base_text(MEMORY), LEDGER: turn.text(LEDGER)},
+            turn.entry,
+            turn.handoff,
+            record,
+            stamp=turn.stamp_text,
+            branch=turn.session.run.branch,
+            last_commit=known.last_engineer_commit,
+            dwell_note=note,
+        )
+    summary = summary_path(record.focus)
+    texts = {"": turn.base_text(summary)}
+    texts |= {path: turn.text(path) for path in (LEDGER, plan_path(turn.item), summary)}
+    return engineer_documents(
+        texts,
+        turn.agenda,
+        record,
+        stamp=turn.stamp_text,
+        status=Status(turn.status),
+        note=turn.note,
+        verified=verified_after(turn),
+        files=files,
+    )
+
+
+def record(turn: Turn) -> Turn:
+    """Render the harness's fields and the hub onto tree T."""
+    record = _record_of(turn)
+    if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
+        (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
+    has_evidence = not turn.role.hands_off or any(turn.stage.iterdir())
+    hub = _hub(turn, record) if has_evidence else {}
+    names = tuple(path.removeprefix(turn.hub) for path in hub)
+    documents = {path: text.encode() for path, text in _documents(turn, record, names).items()}
+    return replace(turn, tree=turn.session.tree.git.tree_with(turn.tree, {**hub, **documents}))
+
+
+def commit_message(turn: Turn, record: TurnRecord) -> str:
+    """Message of a turn's commit: a sentence, the reasons, and the trailers another machine rebuilds from."""
+    phase = f" phase {record.phase}" if record.phase else ""
+    body = "\n".join(f"- {' '.join(reason.split())}" for reason in record.reasons)
+    prompt = turn.session.prompts.sha256(turn.role.prompt)
+    trailers = {
+        "Turn-Id": record.turn,
+        "Role": record.role.value,
+        "Focus": record.focus,
+        "Dwell": str(record.dwell),
+        "Verdict": record.verdict.value,
+        "Status": turn.status,
+        "Criteria": ", ".join(record.verified) or "none",
+        "Tests": record.tests or "none",
+        "Verified-Tree": record.tree,
+        "Hub": record.hub,
+        "Prompt-Sha": prompt[:16],
+        "Harness-Version": __version__,
+    }
+    if turn.frozen:
+        trailers["Frozen-Rows"] = turn.frozen.rows[:16]
+    lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]
+    lines += [body, ""] if body else []
+    return "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])
+
+
+def commit(turn: Turn) -> Turn:
+    """One commit for the turn; the journal's line comes after the branch has moved."""
+    record = _record_of(turn)
+    sha = turn.session.tree.commit(turn.tree, commit_message(turn, record), turn.base)
+    turn = replace(turn, record=replace(record, commit=sha))
+    turn.session.journal.append("turn.committed", turn.payload())
+    return turn

@@ -1,0 +1,134 @@
+"""Steps verify and judge: what the harness measures on tree T, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.agenda import plan_path
+from orchestrator.documents import new_sentences
+from orchestrator.errors import EvidenceError
+from orchestrator.evidence.claims import check_claims
+from orchestrator.evidence.criteria import freeze
+from orchestrator.evidence.hubs import MANIFEST, materialise
+from orchestrator.evidence.verification import Verification
+from orchestrator.facts import TestRun, TurnRecord, Verdict
+from orchestrator.policy.closure import is_complete, open_rows
+from orchestrator.policy.dwell import Tier, dwell_after, tier_of
+from orchestrator.policy.progress import Judgement, judge_engineer, judge_supervisor
+from orchestrator.records.ledger import Status
+from orchestrator.records.plan import Row, parse_plan
+from orchestrator.steps.base import Turn, TurnFailed
+from orchestrator.steps.bench import make_bench
+
+__all__ = ["judge", "summary_path", "verified_after", "verify"]
+
+
+def summary_path(item_id: str) -> str:
+    """Where an item's turn summaries stand."""
+    return f"plans/active/{item_id}/summary.md"
+
+
+def _rows(turn: Turn) -> tuple[Row, ...]:
+    phase = turn.agenda.phase(turn.item, turn.state)
+    return open_rows(phase, turn.state.item(turn.item.id).verified) if phase else ()
+
+
+def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
+    return {row: past.hub for past in turn.state.item(turn.item.id).turns for row in past.verified}
+
+
+def verify(turn: Turn) -> Turn:
+    """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
+    if turn.role.hands_off:
+        return turn
+    session = turn.session
+    hubs = _hubs_of_verified_rows(turn)
+
+    def inputs(row: str, folder: Path) -> None:
+        manifest = turn.text(f"{hubs[row]}{MANIFEST}")
+        if not manifest:
+            raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
+        materialise(manifest, row, session.workspace.store, folder)
+
+    verification = Verification(make_bench(turn), session.tree.git, turn.stage, inputs, session.live.step)
+    rows = _rows(turn)
+    mapped = verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows)
+    tests = verification.mapped_tests(mapped, turn.base, turn.tree, turn.facts.changes)
+    results = verification.rows(rows, turn.tree, hubs, session.interrupted)
+    if session.interrupted():
+        raise TurnFailed("ended by a person during verification", interrupted=True)
+    path = summary_path(turn.item.id)
+    _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
+    claims = check_claims(sentences, path, tests, results)
+    return replace(turn, facts=replace(turn.facts, tree=turn.tree, tests=tests, rows=results, claims=claims))
+
+
+def _tests_line(turn: Turn) -> str:
+    runs: list[TestRun] = [*turn.facts.tests, *(row.tests for row in turn.facts.rows if row.tests)]
+    if not runs:
+        return ""
+    return f"{sum(run.passed for run in runs)}/{sum(run.collected for run in runs)} passed"
+
+
+def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status, str]:
+    plan = turn.agenda.plans.get(turn.item.id)
+    verified = {*turn.state.item(turn.item.id).verified, *judgement.verified}
+    if plan and is_complete(plan, verified):
+        return Status.DONE, "every criterion verified"
+    tier = tier_of(dwell, turn.item.kind)
+    if tier >= Tier.BLOCKED:
+        why = judgement.reasons[0] if judgement.reasons else "no progress"
+        status = Status.BLOCKED_ESCALATION if tier is Tier.ESCALATED else Status.BLOCKED
+        return (
+            status,
+            f"{dwell} cycles without progress, the last one: {why}; a person decides how it goes on",
+        )
+    return Status.IN_PROGRESS, ""
+
+
+def judge(turn: Turn) -> Turn:
+    """Apply the policy to the facts; a supervisor's turn without a valid handoff ends here."""
+    known = turn.state.item(turn.item.id) if turn.focus else None
+    frozen = None
+    if turn.role.hands_off:
+        judgement = judge_supervisor(turn.facts)
+        if judgement.verdict is Verdict.REFUSED or known is None:
+            raise TurnFailed(*judgement.reasons)
+        dwell, status, note = known.dwell, Status.IN_PROGRESS, ""
+        plan_text = turn.text(plan_path(turn.item))
+        if known.frozen is None and plan_text:
+            frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.tree.git, turn.tree)
+    else:
+        if known is None:
+            raise TurnFailed("the handoff names no focus")
+        judgement = judge_engineer(turn.facts, known.failing)
+        dwell = dwell_after(known.dwell, progress=judgement.progress)
+        status, note = _status_after(turn, judgement, dwell)
+    phase = turn.agenda.phase(turn.item, turn.state)
+    record = TurnRecord(
+        turn=turn.id,
+        role=turn.role.role,
+        iteration=turn.state.iteration,
+        focus=turn.item.id,
+        verdict=judgement.verdict,
+        progress=judgement.progress,
+        dwell=dwell,
+        phase=phase.letter if phase else "",
+        verified=judgement.verified,
+        failing=judgement.failing,
+        tests=_tests_line(turn),
+        hub=turn.hub,
+        tree=turn.tree,
+        reasons=judgement.reasons,
+    )
+    turn = replace(turn, judgement=judgement, record=record, frozen=frozen, status=status.value, note=note)
+    turn.session.journal.append("turn.verified", turn.payload())
+    return turn
+
+
+def verified_after(turn: Turn) -> tuple[str, ...]:
+    """Rows verified once this turn counts."""
+    record = turn.record
+    fresh = record.verified if record else ()
+    return tuple(dict.fromkeys((*turn.state.item(turn.item.id).verified, *fresh)))

@@ -1,0 +1,100 @@
+"""A turn as a tuple of named steps, the same for every role; what fails leaves a patch and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.facts import TurnRecord
+from orchestrator.process import sweep_orphans
+from orchestrator.session import Session
+from orchestrator.state import OpenTurn
+from orchestrator.steps.base import Turn, TurnFailed
+from orchestrator.steps.begin import act, brief, open_turn
+from orchestrator.steps.gather import check, collect
+from orchestrator.steps.keep import commit, record
+from orchestrator.steps.prove import judge, verify
+
+__all__ = ["STEPS", "Abandoned", "run_turn", "settle"]
+
+Step = Callable[[Turn], Turn]
+
+STEPS: tuple[tuple[str, Step], ...] = (
+    ("open", open_turn),
+    ("brief", brief),
+    ("act", act),
+    ("collect", collect),
+    ("check", check),
+    ("verify", verify),
+    ("judge", judge),
+    ("record", record),
+    ("commit", commit),
+)
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """A turn that left nothing on the branch, and why."""
+
+    reasons: tuple[str, ...]
+    interrupted: bool
+
+
+def run_turn(turn: Turn) -> TurnRecord | Abandoned:
+    """Take a turn through every step; its record, or what it was abandoned for."""
+    for name, step in STEPS:
+        turn.session.live.step(name)
+        try:
+            turn = step(turn)
+        except TurnFailed as failure:
+            _abandon(turn, failure)
+            return Abandoned(failure.reasons, failure.interrupted)
+    if turn.record is None:
+        raise AssertionError("a turn that ran through every step has a record")
+    return turn.record
+
+
+def _abandon(turn: Turn, failure: TurnFailed) -> None:
+    """Keep the turn's diff as a patch, take the worktree back to its base, and say so in the journal."""
+    put_back(turn.session, turn.id, turn.base)
+    charged = None if failure.interrupted or turn.focus is None else turn.focus.id
+    turn.session.journal.append(
+        "turn.abandoned",
+        {
+            "turn": turn.id,
+            "reasons": list(failure.reasons),
+            "cycle": charged is not None and not turn.role.hands_off,
+            "focus": charged,
+            "interrupted": failure.interrupted,
+        },
+    )
+
+
+def put_back(session: Session, turn_id: str, base: str) -> None:
+    """Take the worktree back to `base`; what differs is kept as a patch in the turn's folder."""
+    tree = session.tree
+    tree.fold_commits(base, turn_id)
+    patch = tree.git.run("diff", "--binary", "--no-renames", base, tree.tree())
+    if patch:
+        folder = session.workspace.home / "turns" / turn_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "abandoned.patch").write_bytes(patch)
+    tree.restore(base)
+
+
+def settle(session: Session, left: OpenTurn) -> str:
+    """Finish or undo a turn that a dead run left open; what was done, in one sentence."""
+    for pid, identity in left.pids:
+        sweep_orphans(pid, identity)
+    head = session.tree.head()
+    if left.verified and session.tree.git.trailers(head).get("Turn-Id") == left.turn:
+        committed = {**left.verified, "record": {**left.verified["record"], "commit": head}}
+        session.journal.append("turn.committed", committed)
+        session.tree.restore(head)
+        return f"{left.turn} had been committed as {head[:8]}; the journal now says so too"
+    put_back(session, left.turn, left.base)
+    session.journal.append(
+        "turn.abandoned",
+        {"turn": left.turn, "reasons": ["the run died"], "cycle": False, "focus": None, "interrupted": True},
+    )
+    return f"{left.turn} was cut short and is undone; its diff, if any, is in .orchestrator/turns/{left.turn}/"

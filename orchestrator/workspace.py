@@ -1,0 +1,164 @@
+"""The repository a loop works on: `.orchestrator/`, the run's branch and worktree, trees and commits.
+
+The user's own checkout is only read. Everything the loop writes lies in `.orchestrator/`, which is ignored through
+`.git/info/exclude`, and on branches `loop/<run>`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import GitError, WorkspaceError
+from orchestrator.evidence.store import ArtifactStore
+from orchestrator.git import Git
+from orchestrator.state import RunInfo
+
+__all__ = ["RunTree", "Workspace", "find_workspace", "open_run_tree", "start_run"]
+
+_HOME = ".orchestrator"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A repository with the place where its loop keeps things."""
+
+    root: Path
+    git: Git
+
+    @property
+    def home(self) -> Path:
+        """The loop's own folder."""
+        return self.root / _HOME
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal, which is the truth about every run here."""
+        return self.home / "journal.jsonl"
+
+    @property
+    def lock_path(self) -> Path:
+        """One lock for the repository, whatever worktree the loop is started in."""
+        return self.git.common_dir() / "orchestrator.lock"
+
+    @property
+    def stop_path(self) -> Path:
+        """Exists while somebody has asked the loop to stop."""
+        return self.home / "stop"
+
+    @property
+    def store(self) -> ArtifactStore:
+        """Artifacts too large for a hub, and everything a row wrote."""
+        return ArtifactStore(self.home / "artifacts")
+
+    def make_home(self) -> None:
+        """Make `.orchestrator/` and have git ignore it without touching any tracked file."""
+        self.home.mkdir(exist_ok=True)
+        exclude = self.git.common_dir() / "info" / "exclude"
+        exclude.parent.mkdir(exist_ok=True)
+        lines = exclude.read_text(encoding="utf-8").splitlines() if exclude.exists() else []
+        if f"/{_HOME}/" not in lines:
+            exclude.write_text("\n".join([*lines, f"/{_HOME}/", ""]), encoding="utf-8")
+
+    def uncommitted(self) -> int:
+        """How many paths of the user's checkout differ from its last commit; such changes are not in a run."""
+        entries = self.git.run("status", "--porcelain", "-z", "--no-renames").split(b"\0")
+        return sum(bool(entry) for entry in entries)
+
+
+def find_workspace(start: Path) -> Workspace:
+    """Return the repository around `start`.
+
+    Raises
+    ------
+    WorkspaceError
+        There is none, it is bare, or it has no commit yet.
+    """
+    if not start.is_dir():
+        raise WorkspaceError(f"{start}: no such folder; give the root of a git repository")
+    try:
+        root = Path(Git(start).text("rev-parse", "--show-toplevel"))
+    except GitError as error:
+        raise WorkspaceError(f"{start}: not inside a git checkout; run `git init` there or use --workspace") from error
+    git = Git(root)
+    if git.rev("HEAD") is None:
+        raise WorkspaceError(f"{root}: no commit yet; commit what the loop should start from")
+    return Workspace(root, git)
+
+
+@dataclass(frozen=True)
+class RunTree:
+    """The worktree of a run: the agents' place of work, always on the run's branch."""
+
+    root: Path
+    git: Git
+    branch: str
+
+    @property
+    def ref(self) -> str:
+        """Full name of the branch."""
+        return f"refs/heads/{self.branch}"
+
+    def head(self) -> str:
+        """Commit the branch is at."""
+        commit = self.git.rev(self.ref)
+        if commit is None:
+            raise WorkspaceError(f"branch {self.branch} is gone; start anew with --fresh")
+        return commit
+
+    def tree(self) -> str:
+        """Return the worktree's content as a tree; ignored files are left out."""
+        return self.git.tree_of_worktree(self.root)
+
+    def fold_commits(self, base: str, turn: str) -> None:
+        """Take the branch back to `base` when the agent moved it, keeping its commits under `refs/orchestrator/`."""
+        current = self.git.text("symbolic-ref", "-q", "HEAD", ok=(0, 1))
+        moved = {commit for commit in (self.git.rev("HEAD"), self.git.rev(self.ref)) if commit and commit != base}
+        for commit in moved:
+            self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
+        if current != self.ref:
+            self.git.run("symbolic-ref", "HEAD", self.ref)
+        if moved:
+            self.git.run("update-ref", self.ref, base)
+
+    def restore(self, tree: str) -> None:
+        """Make the worktree hold `tree`; untracked files go, ignored ones stay."""
+        self.git.run("read-tree", "-u", "--reset", tree)
+        self.git.run("clean", "-ffdq")
+
+    def commit(self, tree: str, message: str, base: str) -> str:
+        """Commit `tree` on top of `base` and show it; the branch moves only if it still is at `base`."""
+        commit = self.git.commit_tree(tree, [base], message)
+        self.git.update_ref(self.ref, commit, base)
+        self.restore(commit)
+        return commit
+
+
+def start_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
+    """Make branch and worktree of a new run from the commit the user is at."""
+    number = len(taken) + 1
+    while workspace.git.rev(f"refs/heads/loop/run-{number}") is not None:
+        number += 1
+    name = f"run-{number}"
+    branch, folder = f"loop/{name}", workspace.home / "runs" / name
+    if folder.exists():
+        shutil.rmtree(folder)
+    base = workspace.git.head()
+    workspace.git.run("worktree", "prune")
+    workspace.git.run("worktree", "add", "-q", "-b", branch, str(folder), base)
+    return RunInfo(name, branch, base, str(folder.relative_to(workspace.root)))
+
+
+def open_run_tree(workspace: Workspace, run: RunInfo) -> RunTree:
+    """Return the worktree of a run, made again from its branch when the folder is gone; `current` points at it."""
+    root = workspace.root / run.worktree
+    if not (root / ".git").exists():
+        if workspace.git.rev(f"refs/heads/{run.branch}") is None:
+            raise WorkspaceError(f"branch {run.branch} of {run.name} is gone; start anew with --fresh")
+        workspace.git.run("worktree", "prune")
+        workspace.git.run("worktree", "add", "-q", "--force", str(root), run.branch)
+    link = workspace.home / "current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(root.relative_to(workspace.home), target_is_directory=True)
+    return RunTree(root, Git(root), run.branch)
