@@ -52,8 +52,7 @@ def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
         path = cached_path(find_source(name_or_path), find_cache_folder())
         if not path.exists():
             raise DataError(
-                f"{name_or_path}: not in the cache ({path}); fetch it first: "
-                f"python -m ptycho fetch {name_or_path}"
+                f"{name_or_path}: not in the cache ({path}); fetch it first: python -m ptycho fetch {name_or_path}"
             )
         return load_scan(path)
     path = Path(name_or_path)

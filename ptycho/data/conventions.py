@@ -80,9 +80,7 @@ def apply_conventions(scan: Scan, origin: DetectorOrigin, axes: Axes) -> Scan:
     diffraction, mask = scan.diffraction, scan.mask
     if origin is DetectorOrigin.CORNER:
         diffraction, mask = scipy.fft.fftshift(diffraction, axes=(1, 2)), scipy.fft.fftshift(mask)
-    return replace(
-        scan, diffraction=diffraction, mask=mask, probe_positions=_turn(scan.probe_positions, axes)
-    )
+    return replace(scan, diffraction=diffraction, mask=mask, probe_positions=_turn(scan.probe_positions, axes))
 
 
 def find_conventions(scan: Scan, report: Callable[[str, float], None] | None = None) -> Conventions:
@@ -103,9 +101,7 @@ def find_conventions(scan: Scan, report: Callable[[str, float], None] | None = N
     middle = np.median(scan.probe_positions, axis=0)
     nearest = np.argsort(np.hypot(*(scan.probe_positions - middle).T), kind="stable")[:TRIAL_FRAMES]
     if nearest.size < 2 * HELD_EVERY:
-        raise DataError(
-            f"{scan.name}: expected at least {2 * HELD_EVERY} frames for trials, found {nearest.size}"
-        )
+        raise DataError(f"{scan.name}: expected at least {2 * HELD_EVERY} frames for trials, found {nearest.size}")
     part = scan.select(nearest)
     scores: dict[str, float] = {}
     hypotheses = list(itertools.product(DetectorOrigin, Axes))

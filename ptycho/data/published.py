@@ -19,10 +19,11 @@ __all__ = ["load_published"]
 def load_published(path: Path, kind: DataKind | None = None) -> Scan:
     """Read a published .npz file.
 
-    `diff3d` (n, h, w) has the detector origin at (h//2, w//2). `xcoords`, `ycoords` (n,) are the middle of the
-    patch in object pixels, pixel centres at integers; the middle of an even frame lies between pixels, so
-    patch sample (h//2, w//2) lies at y + h//2 − (h−1)/2, and so for x. `probeGuess` is (h, w) or (m, h, w).
-    `bad_pixels` (h, w), True = bad, is optional. `objectGuess` is a guess, not a truth: it is left aside.
+    `diff3d` (n, h, w) has the detector origin at (h//2, w//2). `xcoords`, `ycoords` (n,) are the middle of
+    the patch in object pixels, pixel centres at integers; the middle of an even frame lies between pixels,
+    so patch sample (h//2, w//2) lies at y + h//2 − (h−1)/2, and so for x. `probeGuess` is (h, w) or
+    (m, h, w). `bad_pixels` (h, w), True = bad, is optional. `objectGuess` is a guess, not a truth: it is
+    left aside.
 
     Parameters
     ----------
@@ -55,9 +56,7 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
         )
     for key in ("xcoords", "ycoords"):
         if arrays[key].shape != (n,):
-            raise DataError(
-                f"{path}: {key}: expected {(n,)} for diff3d {frames.shape}, found {arrays[key].shape}"
-            )
+            raise DataError(f"{path}: {key}: expected {(n,)} for diff3d {frames.shape}, found {arrays[key].shape}")
     bad = arrays.get("bad_pixels", np.zeros((h, w), bool)).astype(bool)
     intensity, found = _to_intensity(path, frames.astype(np.float64), kind)
     centre = np.stack((arrays["ycoords"], arrays["xcoords"]), axis=1).astype(np.float64)

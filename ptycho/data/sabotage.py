@@ -1,4 +1,4 @@
-"""Scans spoilt on purpose: what a score calls good must not be found in them."""
+"""Scans made wrong on purpose, so that one can see the scores refuse them."""
 
 from __future__ import annotations
 
@@ -9,49 +9,34 @@ import numpy as np
 
 from ptycho.data.scan import Scan
 
-__all__ = ["Sabotage", "spoil"]
+__all__ = ["Sabotage", "sabotage_scan"]
 
-SEED = 20_260_102
+SEED = 5  # the same wrong scan every time: for both halves, and for whoever scores them
+KEPT_PHOTONS = 1e-4
 
 
 class Sabotage(StrEnum):
-    """What is done to a scan before it is used."""
+    """What to make wrong."""
 
     NONE = "none"
-    SHUFFLE = "shuffle"  # every frame gets the position of another one
-    TRANSPOSE = "transpose"  # y and x of the positions are swapped
-    NOISE = "noise"  # frames of speckle around the mean pattern: no object is in them
-    FLAT = "flat"  # photon noise around the mean pattern: an empty object explains it perfectly
+    SHUFFLED = "shuffled"  # positions dealt out to the wrong frames
+    TRANSPOSED = "transposed"  # y and x of the positions exchanged
+    NOISE = "noise"  # one photon in 10 000 kept: the solver has little but shot noise to fit
 
 
-def spoil(scan: Scan, how: Sabotage) -> Scan:
-    """Return the scan with its positions or frames spoilt; always in the same way.
-
-    Dose, probe, mask and number of frames stay. What is known of the object is dropped: it is no longer true.
-
-    Parameters
-    ----------
-    scan
-        An honest scan.
-    how
-        `Sabotage.NONE` returns it as it is.
-    """
-    if how is Sabotage.NONE:
+def sabotage_scan(scan: Scan, sabotage: Sabotage) -> Scan:
+    """Return the scan made wrong; its name and provenance say so. `Sabotage.NONE` returns it as it is."""
+    if sabotage is Sabotage.NONE:
         return scan
     rng = np.random.default_rng(SEED)
-    spoilt = replace(
+    wrong = replace(
         scan,
-        object_truth=None,
-        truth_origin=None,
-        provenance={**scan.provenance, "sabotage": how.value},
+        name=f"{scan.name} ({sabotage.value})",
+        provenance={**scan.provenance, "sabotage": sabotage.value},
     )
-    if how is Sabotage.SHUFFLE:
-        return replace(spoilt, probe_positions=scan.probe_positions[rng.permutation(scan.n_frames)])
-    if how is Sabotage.TRANSPOSE:
-        return replace(spoilt, probe_positions=np.ascontiguousarray(scan.probe_positions[:, ::-1]))
-    frames = np.empty_like(scan.diffraction)
-    mean = scan.diffraction.mean(axis=0, dtype=np.float64)
-    for frame in frames:
-        grains = rng.exponential(size=mean.shape) if how is Sabotage.NOISE else 1.0
-        frame[...] = rng.poisson(mean * grains)
-    return replace(spoilt, diffraction=frames)
+    if sabotage is Sabotage.SHUFFLED:
+        return replace(wrong, probe_positions=scan.probe_positions[rng.permutation(scan.n_frames)])
+    if sabotage is Sabotage.TRANSPOSED:
+        return replace(wrong, probe_positions=np.ascontiguousarray(scan.probe_positions[:, ::-1]))
+    kept = rng.binomial(np.round(scan.diffraction).astype(np.int64), KEPT_PHOTONS)
+    return replace(wrong, diffraction=kept.astype(np.float32))

@@ -118,9 +118,7 @@ class Scan:
     def select(self, indices: ArrayLike) -> Scan:
         """Return the scan of the frames `indices` (integers or a boolean mask), in that order."""
         chosen = np.asarray(indices)
-        return replace(
-            self, diffraction=self.diffraction[chosen], probe_positions=self.probe_positions[chosen]
-        )
+        return replace(self, diffraction=self.diffraction[chosen], probe_positions=self.probe_positions[chosen])
 
 
 def _check_array(name: str, array: NDArray[np.generic], dtype: type[np.generic], ndim: int) -> None:

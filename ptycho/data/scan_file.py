@@ -75,8 +75,7 @@ def make_scan(path: PurePath, **fields: object) -> Scan:
         If the fields do not make a scan.
     """
     converted = {
-        name: np.ascontiguousarray(value, _DTYPES[name]) if name in _DTYPES else value
-        for name, value in fields.items()
+        name: np.ascontiguousarray(value, _DTYPES[name]) if name in _DTYPES else value for name, value in fields.items()
     }
     try:
         return Scan(**converted)  # type: ignore[arg-type]

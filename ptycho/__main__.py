@@ -1,0 +1,7 @@
+"""`python -m ptycho`."""
+
+import sys
+
+from ptycho.cli import main
+
+sys.exit(main())

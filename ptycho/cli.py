@@ -1,0 +1,146 @@
+"""The command line: flags of every subcommand; only the one that is called is imported.
+
+Exit codes: 0 done, 1 expected failure (no network, a wrong file, a criterion not met), 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from ptycho import __version__
+from ptycho.errors import DependencyError, PtychoError
+
+__all__ = ["main"]
+
+EPILOG = """\
+exit codes: 0 done · 1 expected failure (no network, a wrong file, a criterion not met) · 2 usage ·
+130 interrupted. Results go to stdout (--json for machines), progress to stderr.
+environment: PTYCHO_CACHE names the folder of fetched data sets."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: its flags are known here, its module is imported when it runs."""
+
+    name: str
+    module: str
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="ptycho",
+        description="Ptychography: fetch and simulate scans, reconstruct them, and prove the result.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ptycho {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name, help=command.summary, description=command.summary, allow_abbrev=False
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(module=command.module)
+    args = parser.parse_args(argv)
+    try:
+        code: int = _load(args.module).run(args)
+    except PtychoError as error:
+        sys.stderr.write(f"ptycho {args.command}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"ptycho {args.command}: interrupted\n")
+        return 130
+    return code
+
+
+def _load(module: str) -> ModuleType:
+    """Import the module of a subcommand; a package that it lacks is an expected failure."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "ptycho":
+            raise
+        raise DependencyError(
+            f"expected the package {error.name!r} to be installed in {sys.executable}; install this project "
+            "first: pip install ."
+        ) from error
+
+
+def _add_scan(parser: argparse.ArgumentParser) -> None:
+    """Add what names a scan."""
+    parser.add_argument("scan", metavar="NAME|FILE", help="a fetched data set (siemens-star), or an .npz file")
+    parser.add_argument(
+        "--kind",
+        choices=("counts", "intensity", "amplitude"),
+        help="what the numbers of a published .npz file are, unless they are whole numbers (counts)",
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the data set: siemens-star")
+    parser.add_argument(
+        "--archive", metavar="FILE", help="its source archive, carried here by hand: no network is used"
+    )
+    _add_json(parser)
+
+
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument(
+        "--trial", action="store_true", help="find the conventions by trial reconstructions (some seconds)"
+    )
+    _add_json(parser)
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", required=True, help="the .npz file to write")
+    parser.add_argument("--seed", type=int, default=0, help="of positions, amplitude and counts (0)")
+    parser.add_argument("--dose", type=float, default=4.6e5, help="mean photons a frame (4.6e5)")
+    parser.add_argument("--grid", metavar="ROWSxCOLUMNS", default="22x23", help="scan points (22x23)")
+    parser.add_argument("--frame-px", type=int, default=128, help="size of a frame in pixels (128)")
+    parser.add_argument("--step-px", type=float, default=11.0, help="distance of scan points in pixels (11)")
+    _add_json(parser)
+
+
+def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument("--out", metavar="DIR", required=True, help="gets reconstruction.npz and run.json")
+    parser.add_argument(
+        "--frames",
+        choices=("all", "train", "half-a", "half-b"),
+        default="all",
+        help="train leaves out the held-out frames; the halves share the training frames (all)",
+    )
+    parser.add_argument("--epochs", type=int, default=30, help="passes over the frames (30)")
+    parser.add_argument("--modes", type=int, default=2, help="modes of the probe (2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random start; sets of frames never share one (0)")
+    parser.add_argument("--threads", type=int, default=2, help="the result does not depend on it (2)")
+    parser.add_argument(
+        "--sabotage",
+        choices=("none", "shuffled", "transposed", "noise"),
+        default="none",
+        help="make the scan wrong on purpose, to see the scores refuse it (none)",
+    )
+    _add_json(parser)
+
+
+COMMANDS = (
+    Command("fetch", "ptycho.commands.fetch", "bring a data set into the cache", _add_fetch),
+    Command("info", "ptycho.commands.info", "say what a scan holds and how it was read", _add_info),
+    Command("simulate", "ptycho.commands.simulate", "make a scan with a known object", _add_simulate),
+    Command("reconstruct", "ptycho.commands.reconstruct", "find object and probe", _add_reconstruct),
+)

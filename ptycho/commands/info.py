@@ -1,0 +1,81 @@
+"""`ptycho info`: what a scan holds, and which conventions it was read with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ptycho.data import DataKind, FrameSet, Scan, select_frames
+from ptycho.data.catalog import open_scan
+from ptycho.data.conventions import find_conventions
+from ptycho.data.split import probe_radius
+from ptycho.errors import DataError
+from ptycho.physics import make_canvas
+from ptycho.progress import Progress
+
+__all__ = ["disc_overlap", "run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the facts of ``args.scan``; with ``args.trial``, find its conventions anew."""
+    scan = open_scan(args.scan, DataKind(args.kind) if args.kind else None)
+    facts = describe(scan)
+    if args.trial:
+        with Progress(sys.stderr) as progress:
+            found = find_conventions(scan, lambda name, score: progress.line(f"trial {name}: held-out R {score:.4f}"))
+        facts["trial"] = {"relative_to_the_scan_as_read": True, **found.describe()}
+    sys.stdout.write(json.dumps(facts, indent=2) + "\n" if args.json else _render(facts))
+    return 0
+
+
+def describe(scan: Scan) -> dict[str, object]:
+    """Return the facts of a scan as JSON values."""
+    distance = cKDTree(scan.probe_positions).query(scan.probe_positions, k=2)[0][:, 1] if scan.n_frames > 1 else None
+    step = None if distance is None else float(np.median(distance))
+    radius = probe_radius(scan.probe)
+    facts: dict[str, object] = {
+        "name": scan.name,
+        "frames": scan.n_frames,
+        "frame_shape": list(scan.frame_shape),
+        "kind": scan.kind.value,
+        "photons_per_frame": scan.photons_per_frame,
+        "nonzero_pixels": float(np.count_nonzero(scan.diffraction) / scan.diffraction.size),
+        "valid_pixels": float(scan.mask.mean()),
+        "probe_modes": len(scan.probe),
+        "probe_radius_px": radius,
+        "nearest_neighbour_px": step,
+        "overlap_disc": None if step is None else disc_overlap(step, radius),
+        "overlap_linear": None if step is None else max(0.0, 1 - step / (2 * radius)),
+        "canvas_shape": list(make_canvas(scan.probe_positions, scan.frame_shape).shape),
+        "pixel_size_m": scan.pixel_size_m,
+        "known_object": scan.object_truth is not None,
+    }
+    try:
+        facts["frame_sets"] = {which.value: int(select_frames(scan, which).size) for which in FrameSet}
+    except DataError as error:
+        facts["frame_sets"] = str(error)
+    facts["provenance"] = dict(scan.provenance)
+    return facts
+
+
+def disc_overlap(distance: float, radius: float) -> float:
+    """Return the share of a disc that a second one covers: f(0) = 1, f(R) = 0.391, f(2R) = 0."""
+    u = min(1.0, distance / (2 * radius))
+    return float(2 / np.pi * (np.arccos(u) - u * np.sqrt(1 - u * u)))
+
+
+def _render(facts: Mapping[str, object], indent: str = "") -> str:
+    """Return the facts as indented lines."""
+    lines = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            lines.append(f"{indent}{key}:\n{_render(value, indent + '  ')}")
+        else:
+            shown = f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)
+            lines.append(f"{indent}{key}: {shown}\n")
+    return "".join(lines)
