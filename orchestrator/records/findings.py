@@ -107,7 +107,7 @@ def render_findings(findings: Findings) -> str:
     RecordError
         The text would be read back as other findings.
     """
-    if findings.raw and parse_findings(findings.raw, findings.path) == findings:
+    if parse_findings(findings.raw, findings.path) == findings:
         return findings.raw
     cells = ((f.id, f.date, f.keywords, f.synopsis, f.evidence, f.status) for f in findings.findings)
     text = findings.preamble + "".join(f"{table_line(row)}\n" for row in cells)

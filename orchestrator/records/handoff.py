@@ -49,6 +49,7 @@ _STEP_KIND = re.compile(r"(?:\*\*)?(?P<kind>Implement|Test|Run)(?:\*\*)?:(?:\*\*
 _CODE = re.compile(r"`([^`]+)`")
 _FINDING = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-\d{3}(?![\w-])")
 _BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]*\])")
+_WORD = re.compile(r"[^\s\[]+(?:\[[^\]]*\])?")
 _OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W"})
 
 
@@ -183,8 +184,8 @@ def _selectors(section: _Section, problems: ProblemList) -> tuple[str, ...]:
 def _of_command(text: str, *, quoted: bool) -> list[str]:
     """Return the selectors in one piece of text; options, assignments and the word pytest are left out."""
     if "pytest" not in text.split("::", maxsplit=1)[0].split():
-        whole = _is_path(text) or (quoted and " " not in text and not text.startswith("-"))
-        return [text] if whole else [word for word in text.split() if _is_path(word)]
+        whole = quoted and (_is_path(text) or (" " not in text and not text.startswith("-")))
+        return [text] if whole else [word for word in _WORD.findall(text) if _is_path(word)]
     try:
         words = shlex.split(text)
     except ValueError:
@@ -300,7 +301,7 @@ def render_handoff(handoff: Handoff) -> str:
     RecordError
         The text would be read back as another handoff.
     """
-    if handoff.raw and parse_handoff(handoff.raw) == handoff:
+    if parse_handoff(handoff.raw) == handoff:
         return handoff.raw
     text = "\n".join(_section_block(key, value) for key, value in _section_texts(handoff).items())
     check_same(handoff, parse_handoff(text), "input.md")

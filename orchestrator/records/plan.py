@@ -446,7 +446,7 @@ def render_plan(plan: Plan) -> str:
     RecordError
         The text would be read back as another plan.
     """
-    if plan.raw and parse_plan(plan.raw, plan.path) == plan:
+    if parse_plan(plan.raw, plan.path) == plan:
         return plan.raw
     lines = [f"# {plan.title}"]
     lines += ["", "- Evaluator: " + ", ".join(f"`{path}`" for path in plan.evaluators)] if plan.evaluators else []
