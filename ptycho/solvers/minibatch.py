@@ -173,11 +173,10 @@ class MinibatchEngine:
         total, *others = self._lanes
         for other in others:
             total.add(other)
-        weight = _regularise(total.object_weight, alpha, step)
-        estimate.object += np.divide(total.object_sum, weight, out=total.object_sum)
+        total.object_sum *= _gain(total.object_weight, alpha, step)
+        estimate.object += total.object_sum
         if move_probe:
-            weight = _regularise(total.probe_weight, alpha, step)
-            estimate.probe += scipy.fft.ifft2(total.probe_sum) / weight
+            estimate.probe += scipy.fft.ifft2(total.probe_sum) * _gain(total.probe_weight, alpha, step)
         return total.misfit
 
     def _gather(self, lane: _Lane, seen: _Snapshot, frames: NDArray[np.int64], move_probe: bool) -> None:
@@ -237,8 +236,8 @@ def _power(field: Complex) -> Real:
     return power
 
 
-def _regularise(weight: Real, alpha: float, step: float) -> Real:
-    """Return rPIE's denominator over the step: ((1−α) w + α max w) / γ."""
-    denominator: Real = ((1 - alpha) / step) * weight
-    denominator += alpha / step * weight.max()
-    return denominator
+def _gain(weight: Real, alpha: float, step: float) -> Real:
+    """Return the step over rPIE's denominator: γ / ((1−α) w + α max w)."""
+    denominator: Real = (1 - alpha) * weight
+    denominator += alpha * weight.max()
+    return np.divide(step, denominator, out=denominator)
