@@ -14,10 +14,10 @@ loop-all: $(VENV)/installed-loop  ## the same, with the Medium items
 	@$(PY) -m orchestrator.loop --priority Medium $(ARGS)
 
 test: $(VENV)/installed-test  ## the quick suite
-	@$(PY) -m pytest -q -m "not slow and not network"
+	@$(PY) -m pytest -q -n 2 -m "not slow and not network"
 
 check: lint types size  ## format, lint, types, sizes, quick and slow tests
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2
 
 lint: $(VENV)/installed-test
 	@$(PY) -m ruff format --check .
