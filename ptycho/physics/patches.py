@@ -13,9 +13,7 @@ __all__ = ["extract_patches", "merge_patches", "scatter_patches"]
 SUPPORT_LIMIT = 1e-6  # of the largest weight; below it the merged object is undefined
 
 
-def extract_patches(
-    canvas: ComplexArray, corners: NDArray[np.intp], frame_shape: tuple[int, int]
-) -> ComplexArray:
+def extract_patches(canvas: ComplexArray, corners: NDArray[np.intp], frame_shape: tuple[int, int]) -> ComplexArray:
     """Return the patches (n, h, w) of a canvas (H, W) whose sample (0, 0) lies at `corners` (n, 2).
 
     Raises
@@ -27,9 +25,7 @@ def extract_patches(
     return np.lib.stride_tricks.sliding_window_view(canvas, frame_shape)[corners[:, 0], corners[:, 1]]
 
 
-def scatter_patches(
-    patches: ComplexArray, corners: NDArray[np.intp], canvas_shape: tuple[int, int]
-) -> ComplexArray:
+def scatter_patches(patches: ComplexArray, corners: NDArray[np.intp], canvas_shape: tuple[int, int]) -> ComplexArray:
     """Add patches (n, h, w) into an empty canvas at `corners` (n, 2): the adjoint of `extract_patches`.
 
     Raises
@@ -71,21 +67,15 @@ def merge_patches(
     support
         (H, W) bool, True where the denominator is at least 1e-6 of its maximum.
     """
-    total = scatter_patches(
-        np.broadcast_to(weights, patches.shape).astype(patches.dtype), corners, canvas_shape
-    )
+    total = scatter_patches(np.broadcast_to(weights, patches.shape).astype(patches.dtype), corners, canvas_shape)
     denominator = total.real
     support = denominator >= SUPPORT_LIMIT * denominator.max()
     merged = np.zeros_like(total)
-    np.divide(
-        scatter_patches(weights * patches, corners, canvas_shape), denominator, out=merged, where=support
-    )
+    np.divide(scatter_patches(weights * patches, corners, canvas_shape), denominator, out=merged, where=support)
     return merged, support
 
 
-def _check_corners(
-    corners: NDArray[np.intp], frame_shape: tuple[int, int], canvas_shape: tuple[int, int]
-) -> None:
+def _check_corners(corners: NDArray[np.intp], frame_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:
     """Raise unless every patch lies inside the canvas."""
     room = np.array(canvas_shape) - np.array(frame_shape)
     outside = ((corners < 0) | (corners > room)).any(axis=1)

@@ -1,0 +1,158 @@
+"""The solver on small scans whose object is known."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ptycho.data import Scan
+from ptycho.data.simulation import Simulation, simulate
+from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.physics import make_canvas, predict_intensity
+from ptycho.solvers import Reconstruction, RPIEOptions, load_reconstruction, reconstruct, save_reconstruction
+from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
+
+SMALL = Simulation(rows=7, columns=9, frame_px=32, step_px=3.0, dose=3e4, spokes=8)
+OPTIONS = RPIEOptions(epochs=40, batch_frames=8, seed=3)
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    return simulate(SMALL)
+
+
+@pytest.fixture(scope="module")
+def result(scan: Scan) -> Reconstruction:
+    return reconstruct(scan, options=OPTIONS)
+
+
+def fourier_error(scan: Scan, result: Reconstruction) -> float:
+    model = predict_intensity(result.object, result.origin, result.probe, scan.probe_positions)
+    misfit = (np.sqrt(scan.diffraction) - np.sqrt(model)) ** 2
+    return float(misfit.sum() / scan.diffraction.sum())
+
+
+def free_plane(ratio: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+    """The plane of phase that takes the slope out of a ratio of objects; no data can fix it."""
+    slope_y = np.angle(np.vdot(ratio[:-1], ratio[1:]))
+    slope_x = np.angle(np.vdot(ratio[:, :-1], ratio[:, 1:]))
+    y, x = np.indices(ratio.shape)
+    return np.exp(-1j * (slope_y * y + slope_x * x))
+
+
+def test_the_object_is_found(scan: Scan, result: Reconstruction) -> None:
+    canvas = make_canvas(scan.probe_positions, scan.frame_shape)
+    assert result.object.shape == scan.object_truth.shape == canvas.shape
+    np.testing.assert_array_equal(result.origin, scan.truth_origin)
+    seen = result.coverage > 0.2 * result.coverage.max()
+    truth = scan.object_truth * seen
+    found = result.object * seen * free_plane(result.object * truth.conj())
+    scale = np.vdot(found, truth) / np.vdot(found, found)
+    assert np.linalg.norm(scale * found - truth) < 0.1 * np.linalg.norm(truth)
+
+
+def test_the_misfit_nears_the_shot_noise(scan: Scan, result: Reconstruction) -> None:
+    assert len(result.history) == OPTIONS.epochs
+    model = predict_intensity(result.object, result.origin, result.probe, scan.probe_positions)
+    noisy = np.random.default_rng(0).poisson(model)
+    floor = ((np.sqrt(noisy) - np.sqrt(model)) ** 2).sum() / model.sum()
+    assert 0.5 * floor < fourier_error(scan, result) < 1.5 * floor
+
+
+def test_one_seed_repeats_bit_for_bit_on_any_number_of_threads(scan: Scan) -> None:
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 -- it is what must stay untouched
+    first, second = (
+        reconstruct(scan, options=RPIEOptions(epochs=2, batch_frames=8, threads=threads)) for threads in (1, 2)
+    )
+    np.testing.assert_array_equal(first.object, second.object)
+    np.testing.assert_array_equal(first.probe, second.probe)
+    np.testing.assert_array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_two_seeds_differ(scan: Scan) -> None:
+    first, second = (reconstruct(scan, options=RPIEOptions(epochs=1, seed=seed)) for seed in (0, 1))
+    assert np.abs(first.object - second.object).max() > 1e-3
+
+
+def test_invalid_pixels_count_nowhere(scan: Scan) -> None:
+    mask = scan.mask.copy()
+    mask[3:6, 20:25] = False
+    spoilt = scan.diffraction.copy()
+    spoilt[:, ~mask] = 1e7
+    options = RPIEOptions(epochs=3)
+    clean = reconstruct(replace(scan, mask=mask), options=options)
+    other = reconstruct(replace(scan, mask=mask, diffraction=spoilt), options=options)
+    np.testing.assert_array_equal(clean.object, other.object)
+    assert clean.history == other.history
+
+
+def test_only_the_chosen_frames_are_used(scan: Scan) -> None:
+    frames = np.array([0, 5, 7, 20, 33])
+    some = reconstruct(scan, frames, RPIEOptions(epochs=2))
+    np.testing.assert_array_equal(some.frames, frames)
+    np.testing.assert_array_equal(some.probe_positions, scan.probe_positions[frames])
+    assert some.object.shape == scan.object_truth.shape  # on the canvas of the whole scan
+
+
+def test_a_step_goes_down_the_gradient_of_the_misfit(scan: Scan) -> None:
+    canvas = make_canvas(scan.probe_positions, scan.frame_shape)
+    measured = Measurement.of_scan(scan, canvas)
+    rng = np.random.default_rng(4)
+    start = (1 + 0.1 * rng.standard_normal(canvas.shape)).astype(np.complex64)
+    estimate = Estimate(start.copy(), scan.probe.copy())
+    everything = np.arange(scan.n_frames)
+    with MinibatchEngine(measured, estimate) as engine:
+        misfit = engine.improve(everything, 1.0, 1.0, move_probe=False)
+    power = (np.abs(scan.probe) ** 2).sum(axis=0)
+    weight = measured.coverage(scan.probe).max()
+    assert power.max() <= weight
+    gradient = -2 * weight * (estimate.object - start)  # with α = 1 the step is the gradient over the weight
+
+    def loss(obj: NDArray[np.complexfloating]) -> float:
+        model = predict_intensity(obj, canvas.origin, scan.probe.astype(complex), scan.probe_positions)
+        return float(np.sum((np.sqrt(scan.diffraction) - np.sqrt(model)) ** 2))
+
+    assert misfit == pytest.approx(loss(start.astype(complex)), rel=1e-5)
+    direction = rng.standard_normal(canvas.shape) + 1j * rng.standard_normal(canvas.shape)
+    h = 1e-4
+    slope = (loss(start + h * direction) - loss(start - h * direction)) / (2 * h)
+    assert slope == pytest.approx(np.vdot(gradient, direction).real, rel=1e-3)
+
+
+def test_the_step_decays_to_its_last_value() -> None:
+    options = RPIEOptions(epochs=11, decay_from=0.4, last_step=0.1)
+    steps = [options.step(epoch) for epoch in range(11)]
+    assert steps[:5] == [1.0] * 5
+    assert steps[-1] == pytest.approx(0.1)
+    assert all(later <= earlier for earlier, later in itertools.pairwise(steps))
+
+
+def test_impossible_options_are_named() -> None:
+    with pytest.raises(ConfigError, match="epochs: expected at least 1, found 0"):
+        RPIEOptions(epochs=0)
+
+
+def test_a_reconstruction_survives_its_file(result: Reconstruction, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "reconstruction.npz"
+    save_reconstruction(path, result)
+    again = load_reconstruction(path)
+    for name in ("object", "probe", "origin", "probe_positions", "frames", "coverage"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
+    assert (again.history, again.options) == (result.history, dict(result.options))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_truncated_reconstruction_is_an_error(result: Reconstruction, tmp_path: Path) -> None:
+    path = tmp_path / "reconstruction.npz"
+    save_reconstruction(path, result)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"reconstruction\.npz: expected a complete \.npz file"):
+        load_reconstruction(path)
+
+
+def test_arrays_that_do_not_belong_together_are_an_error(result: Reconstruction) -> None:
+    with pytest.raises(ShapeError, match="coverage: expected"):
+        replace(result, coverage=result.coverage[1:])
