@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return int(ExitCode.FAILURE)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"orchestrator: {error.name} is not installed; `make loop` or `pip install .` installs it\n")
+        return int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 -- the last resort: keep what is known and name where
         sys.stderr.write(f"orchestrator: this is a bug, kept in {report_bug(error)}\n")
         return int(ExitCode.BUG)

@@ -32,7 +32,7 @@ def _text(value: object) -> str:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a positive number")
+        raise ValueError("a positive number")  # noqa: TRY004 -- reported as a ConfigError
     try:
         number = float(value)
     except ValueError:

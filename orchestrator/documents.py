@@ -97,8 +97,8 @@ def supervisor_documents(
         git_sync="off",
         state=entry.state or "ready_for_implementation",
         action_state_body=entry.state or "ready_for_implementation",
-        ralph_last_commit=last_commit,
-        ralph_last_commit_raw=last_commit or "none",
+        ralph_last_commit=last_commit and last_commit[:8],
+        ralph_last_commit_raw=(last_commit or "none")[:8],
         artifacts=record.hub,
         artifacts_raw=record.hub,
         next_action=entry.next_action or "do input.md's Do Now",
@@ -120,6 +120,10 @@ def _measured(record: TurnRecord) -> str:
     return f"{verdict}: {facts}" if facts else verdict
 
 
+def _next(record: TurnRecord) -> str:
+    return "the next phase" if record.progress else "a correction of this phase"
+
+
 def engineer_documents(
     texts: Mapping[str, str],
     agenda: Agenda,
@@ -138,9 +142,9 @@ def engineer_documents(
         stamp=stamp,
         what=f"{record.turn}, phase {record.phase}" if record.phase else record.turn,
         text=f"{record.verdict.value}.",
-        metrics="; ".join(record.reasons) or record.tests,
-        artifacts=f"`{record.hub}`",
-        next_actions="none, the item is closed" if status is Status.DONE else note or "next phase or correction",
+        metrics=("; ".join(record.reasons) or record.tests or "none").rstrip(".") + ".",
+        artifacts=f"`{record.hub}`.",
+        next_actions=("none, the item is closed" if status is Status.DONE else note or _next(record)) + ".",
     )
     documents = {LEDGER: with_attempt(_ledger(texts[LEDGER], record, status, note), record.focus, attempt)}
     if texts.get(plan):

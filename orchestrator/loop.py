@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OrchestratorError as error:
         sys.stderr.write(f"orchestrator: {error}\n")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"orchestrator: {error.name} is not installed; `make loop` or `pip install .` installs it\n")
+        return int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 -- the last resort: keep what is known and name where
         sys.stderr.write(f"orchestrator: this is a bug, kept in {report_bug(error)}\n")
         return int(ExitCode.BUG)

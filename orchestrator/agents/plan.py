@@ -55,7 +55,7 @@ def _selection(facts: Mapping[str, Any]) -> list[str]:
 def _memory_entry(facts: Mapping[str, Any], item: Mapping[str, Any]) -> MemoryEntry:
     last = facts["last"]
     corrects = bool(last) and last["focus"] == item["id"] and last["verdict"] in {"refused", "no-progress"}
-    purpose = "correction" if corrects else f"phase {item['phase']} ({item['phase_name']})"
+    purpose = f"phase {item['phase']} ({item['phase_name']})" + (", correction" if corrects else "")
     rows = ", ".join(row["id"] for row in item["rows"])
     next_action = f"{purpose}: {'implement and ' if item['implement'] else ''}verify {rows}"
     state = "ready_for_implementation" if item["implement"] else "gathering_evidence"

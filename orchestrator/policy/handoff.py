@@ -58,7 +58,7 @@ def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[str, ...]:
     if handoff.focus not in context.runnable:
         choices = ", ".join(context.runnable)
         return (f"input.md: focus {handoff.focus!r} is not runnable now: choose one of {choices}",)
-    refusals = [str(problem) for problem in handoff.problems]
+    refusals: list[str] = []
     work = _runnable_work(handoff, context)
     if work:
         refusals.append(work)

@@ -155,3 +155,50 @@ def make_project(tmp_path: Path) -> Callable[[str], Project]:
         return project
 
     return make
+
+
+ACTOR = '''"""An agent program of a test: plays both roles honestly, except for what the test puts into it."""
+import json, os, pathlib, subprocess, sys
+sys.path.insert(0, {harness!r})
+from orchestrator.agents.plan import carry_out, supervise, write_summary
+request = json.loads(pathlib.Path(sys.argv[1]).read_text())
+work, facts = pathlib.Path(request["worktree"]), request["facts"]
+item = facts["candidates"][0]
+
+def write(path, text):
+    (work / path).parent.mkdir(parents=True, exist_ok=True)
+    (work / path).write_text(text)
+
+def swap(path, old, new):
+    text = (work / path).read_text()
+    assert old in text, (path, old)
+    (work / path).write_text(text.replace(old, new))
+
+def say(*sentences):
+    write_summary(work, item["id"], sentences)
+
+def right():
+    write("calc.py", "def mean(values):\\n    return sum(values) / len(values)\\n")
+
+def galph():
+    supervise(facts, work)
+
+def ralph():
+    right() if item["implement"] else None
+    say("Did what the handoff asks.")
+
+{body}
+(galph if request["role"] == "galph" else ralph)()
+'''
+
+
+@pytest.fixture
+def make_actor(tmp_path: Path) -> Callable[[str], str]:
+    """Command line of an agent whose behaviour the given code changes."""
+
+    def make(body: str) -> str:
+        script = tmp_path / "actor.py"
+        script.write_text(ACTOR.replace("{harness!r}", repr(str(HARNESS))).replace("{body}", body))
+        return f"{sys.executable} {script} {{request_file}}"
+
+    return make

@@ -74,7 +74,9 @@ def test_a_metric_the_engineer_wrote_itself_satisfies_nothing(make_project: Make
         (project.root / "docs/fix_plan.md").read_text().replace("Depends on: MEAN-FIX-001", "Depends on: None")
     )
     plan = (project.root / REPORT / "implementation.md").read_text()
-    needs_code = plan.replace("  - Run: `python report.py", "  - Implement: `report.py::main — write it`\n  - Run: `python report.py")
+    needs_code = plan.replace(
+        "  - Run: `python report.py", "  - Implement: `report.py::main — write it`\n  - Run: `python report.py"
+    )
     (project.root / REPORT / "implementation.md").write_text(needs_code)
     project.commit()
     actor = make_actor(

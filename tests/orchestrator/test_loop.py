@@ -62,7 +62,9 @@ def test_one_commit_a_turn_carries_the_trailers_and_touches_harness_paths_only(m
     for commit in project.git("rev-list", "main..loop/run-1").split():
         text = project.git("show", "-s", "--format=%(trailers:only)", commit)
         trailers = dict(line.split(": ", 1) for line in text.splitlines())
-        assert {"Turn-Id", "Role", "Focus", "Dwell", "Verdict", "Criteria", "Tests", "Verified-Tree", "Hub"} <= set(trailers)
+        assert {"Turn-Id", "Role", "Focus", "Dwell", "Verdict", "Criteria", "Tests", "Verified-Tree", "Hub"} <= set(
+            trailers
+        )
         touched = project.git("diff", "--name-only", trailers["Verified-Tree"], commit).splitlines()
         assert touched
         owned = ("plans/active/", "docs/fix_plan.md", "galph_memory.md", "input.md")
@@ -184,7 +186,9 @@ def test_an_item_whose_need_is_missing_waits_and_wakes_when_it_is_there(make_pro
     project = make_project("good")
     plan = "plans/active/MEAN-FIX-001/implementation.md"
     project.write(plan, (project.root / plan).read_text().rstrip("\n") + "\n  - Needs: dataset:numbers\n")
-    project.write("fetch.py", "import pathlib, sys\nsys.exit(0 if pathlib.Path(sys.argv[1]).exists() else 'no network')\n")
+    project.write(
+        "fetch.py", "import pathlib, sys\nsys.exit(0 if pathlib.Path(sys.argv[1]).exists() else 'no network')\n"
+    )
     there = project.root.parent / "numbers"
     project.write("orchestration.yaml", f"needs:\n  dataset: python fetch.py {str(there)!r}\n")
     project.commit()

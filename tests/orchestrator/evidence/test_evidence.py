@@ -1,0 +1,128 @@
+"""Expectations, claims, commands and the artifact store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import EvidenceError
+from orchestrator.evidence.claims import check_claims
+from orchestrator.evidence.criteria import check_expectation, evaluator_paths, rows_digest
+from orchestrator.evidence.hubs import FILE_LIMIT, materialise, publish
+from orchestrator.evidence.rows import resolve_command, selectors_of
+from orchestrator.evidence.store import ArtifactStore
+from orchestrator.facts import RowResult, RowVerdict, TestRun
+from orchestrator.records.plan import parse_plan
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("m.json:heldout.ratio <= 2.5", True),
+        ("m.json:heldout.ratio < 2", False),
+        ("m.json:heldout.ratio == 2", True),
+        ("m.json:passed == true", True),
+        ("m.json:passed == 1", False),
+        ("m.json:passed >= 1", False),
+        ("m.json:name == corner", True),
+        ("m.json:nothing <= 3", False),
+        ("m.json:undefined <= 3", False),
+        ("m.json:undefined exists", True),
+        ("m.json exists", True),
+        ("other.json exists", False),
+        ("../outside.json:a == 1", False),
+        ("link.json:a == 1", False),
+        ("broken.json:a == 1", False),
+        ("nan.json:a <= 1", False),
+    ],
+)
+def test_an_expectation_holds_only_for_what_is_really_there(tmp_path: Path, text: str, holds: bool) -> None:
+    folder = tmp_path / "row"
+    folder.mkdir()
+    metrics = {"heldout": {"ratio": 2.0}, "passed": True, "name": "corner", "undefined": None}
+    (folder / "m.json").write_text(json.dumps(metrics))
+    (folder / "broken.json").write_text("{")
+    (folder / "nan.json").write_text('{"a": NaN}')
+    (tmp_path / "outside.json").write_text('{"a": 1}')
+    (folder / "link.json").symlink_to(tmp_path / "outside.json")
+    assert check_expectation(text, folder).holds is holds
+
+
+def test_the_digest_of_rows_covers_what_decides_and_leaves_out_ticks_and_prose() -> None:
+    text = (
+        "# X\n- Evaluator: `a.py`\n## Phase A — p\n- [ ] A1: t\n  - Run: `python a.py`\n  - Expect: `m.json:a <= 1`\n"
+    )
+    digest = rows_digest(parse_plan(text))
+    assert digest == rows_digest(parse_plan(text.replace("[ ]", "[x]").replace("A1: t", "A1: other prose")))
+    for old, new in (
+        ("<= 1", "<= 2"),
+        ("python a.py", "python b.py"),
+        ("`a.py`\n", "`c.py`\n"),
+        ("Phase A", "Phase B"),
+    ):
+        assert digest != rows_digest(parse_plan(text.replace(old, new, 1))), old
+
+
+def test_evaluators_are_those_the_plan_names_and_the_files_its_tests_select() -> None:
+    plan = parse_plan(
+        "# X\n- Evaluator: `pkg/metrics/`\n## Phase A — p\n- [ ] A1: t\n  - Test: `pytest tests/test_a.py::test_b`\n"
+    )
+    assert evaluator_paths(plan) == ("pkg/metrics", "tests/test_a.py")
+
+
+RUN = TestRun(("t",), 4, 3, 1, 0, 1.0, 1, "T", ("t::x",))
+GOOD = TestRun(("t",), 4, 4, 0, 0, 1.0, 0, "T")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "run", "contradicted"),
+    [
+        ("4 passed in 0.1 s", RUN, [True]),
+        ("3 passed, 1 failed", RUN, [False]),
+        ("4/4 passed", GOOD, [False]),
+        ("4/4 tests passed", RUN, [True]),
+        ("All mapped tests pass.", RUN, [True]),
+        ("All tests now pass.", GOOD, [False]),
+        ("A1 is verified.", GOOD, [True]),
+        ("The beam passed 3 apertures.", GOOD, []),
+        ("Phase A is next.", RUN, []),
+    ],
+)
+def test_claims_are_held_against_the_run(sentence: str, run: TestRun, contradicted: list[bool]) -> None:
+    rows = [RowResult("A1", RowVerdict.FAILED, "no")]
+    claims = check_claims([(7, sentence)], "summary.md", [run], rows)
+    assert [claim.contradicted for claim in claims] == contradicted
+    assert all(claim.line == 7 for claim in claims)
+
+
+def test_commands_become_argument_lists_with_our_interpreter() -> None:
+    argv, environment = resolve_command(["A=1", "python", "-m", "x", "{hub}/o", "{other}"], {"hub": "/h h"})
+    assert argv[1:] == ["-m", "x", "/h h/o", "{other}"]
+    assert argv[0].endswith("python") or "python" in argv[0]
+    assert environment == {"A": "1"}
+    assert selectors_of("VAR=1 pytest tests/a.py::b tests/c.py") == ("tests/a.py::b", "tests/c.py")
+
+
+def test_what_a_row_wrote_comes_back_from_the_store_byte_for_byte(tmp_path: Path) -> None:
+    stage, store = tmp_path / "stage", ArtifactStore(tmp_path / "store")
+    (stage / "B1").mkdir(parents=True)
+    (stage / "B1" / "small.json").write_text("{}")
+    (stage / "B1" / "large.bin").write_bytes(b"x" * (FILE_LIMIT + 1))
+    files = publish(stage, store, ["B1"], {"agent/n.md": b"n"}, turn="run-1/0002-ralph", tree="0" * 40)
+    assert set(files) == {"B1/small.json", "manifest.json"}
+    materialise(files["manifest.json"].decode(), "B1", store, tmp_path / "again")
+    assert (tmp_path / "again" / "large.bin").stat().st_size == FILE_LIMIT + 1
+    with pytest.raises(EvidenceError, match="run the row again"):
+        materialise(files["manifest.json"].decode(), "C1", store, tmp_path / "never")
+
+
+def test_damaged_content_in_the_store_is_not_handed_out(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "store")
+    (tmp_path / "a").write_bytes(b"abc")
+    sha256 = store.put(tmp_path / "a")
+    store.path(sha256).chmod(0o644)
+    store.path(sha256).write_bytes(b"abd")
+    with pytest.raises(EvidenceError, match="does not match its name"):
+        store.fetch(sha256, tmp_path / "b")

@@ -1,0 +1,254 @@
+"""The rules as pure functions, on facts made by hand and at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.facts import Claim, Facts, PathChange, PathClass, RowResult, RowVerdict, TestRun, Verdict
+from orchestrator.policy.closure import is_complete, open_phase, ticks
+from orchestrator.policy.dwell import Tier, dwell_after, tier_of
+from orchestrator.policy.ending import ExitCode, limit_reached, nothing_runnable
+from orchestrator.policy.fences import classify, crossing
+from orchestrator.policy.focus import candidates, find_cycle, standings
+from orchestrator.policy.handoff import HandoffContext, check_handoff
+from orchestrator.policy.progress import judge_engineer
+from orchestrator.records.handoff import parse_handoff
+from orchestrator.records.ledger import Kind, Ledger, Priority, Status, parse_ledger
+from orchestrator.records.plan import RowState, parse_plan
+from orchestrator.roles import ENGINEER, SUPERVISOR
+from orchestrator.state import ItemState, State
+
+TESTS, DOCS = ("tests/**", "**/test_*.py", "**/conftest.py"), ("docs/**", "**/*.md")
+
+
+def ledger_of(*items: tuple[str, str, str, str]) -> Ledger:
+    text = "\n".join(
+        f"### [{name}] title\n- Depends on: {needs}\n- Priority: {priority}\n- Status: {status}\n"
+        for name, needs, priority, status in items
+    )
+    return parse_ledger(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("ptycho/metrics/frc.py", PathClass.PRODUCTION),
+        ("tests/data/x.npz", PathClass.TESTS),
+        ("test_top.py", PathClass.TESTS),
+        ("pkg/deep/conftest.py", PathClass.TESTS),
+        ("README.md", PathClass.DOCS),
+        ("docs/a/b.png", PathClass.DOCS),
+        ("plans/active/X-001/implementation.md", PathClass.PLAN),
+        ("plans/active/X-001/reports/2026-01-01T000000Z/a.log", PathClass.EVIDENCE),
+        ("attest/run.py", PathClass.PRODUCTION),
+    ],
+)
+def test_a_path_has_one_class(path: str, kind: PathClass) -> None:
+    assert classify(path, tests=TESTS, docs=DOCS) is kind
+
+
+def test_fences_stop_each_role_at_what_is_not_its_own() -> None:
+    changes = [
+        PathChange("input.md", "M", PathClass.DOCS),
+        PathChange("calc.py", "M", PathClass.PRODUCTION),
+        PathChange("plans/active/X-001/reports/s/agent/note.md", "A", PathClass.EVIDENCE),
+        PathChange("plans/active/X-001/reports/s/metrics.json", "A", PathClass.EVIDENCE),
+    ]
+    hub = "plans/active/X-001/reports/s/"
+    assert [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda _: False)] == ["input.md", hub + "metrics.json"]
+    assert [c.path for c, _ in crossing(changes, SUPERVISOR, hub, lambda _: False)] == ["calc.py", hub + "metrics.json"]
+    assert "calc.py" in [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda path: path == "calc.py")]
+
+
+def test_work_in_progress_comes_first_then_priority_then_the_ledgers_order() -> None:
+    ledger = ledger_of(
+        ("LOW-A-001", "None", "Medium", "pending"),
+        ("HIGH-A-001", "None", "High", "pending"),
+        ("HIGH-B-001", "None", "High", "in_progress"),
+        ("CRIT-A-001", "None", "Critical", "pending"),
+        ("WAIT-A-001", "HIGH-A-001", "Critical", "pending"),
+        ("GONE-A-001", "NO-SUCH-001", "Critical", "pending"),
+    )
+    found = standings(ledger, Priority.HIGH, lambda _: "")
+    assert [item.id for item in candidates(found)] == ["HIGH-B-001", "CRIT-A-001", "HIGH-A-001"]
+    obstacles = {standing.item.id: standing.obstacle for standing in found}
+    assert obstacles["LOW-A-001"] == "priority Medium is below High"
+    assert "HIGH-A-001, not done yet" in obstacles["WAIT-A-001"]
+    assert "which docs/fix_plan.md does not have" in obstacles["GONE-A-001"]
+
+
+def test_two_items_in_progress_keep_a_third_from_being_started() -> None:
+    rows = [("A-A-001", "None", "High", "in_progress"), ("A-B-001", "None", "High", "in_progress")]
+    ledger = ledger_of(*rows, ("A-C-001", "None", "Critical", "pending"))
+    assert [i.id for i in candidates(standings(ledger, Priority.LOW, lambda _: ""))] == ["A-A-001", "A-B-001"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_a_cycle_is_found_exactly_when_there_is_one(edges: list[tuple[int, int]]) -> None:
+    needs = {n: sorted({b for a, b in edges if a == n}) for n in range(6)}
+    rows = [(f"N-{n}", ", ".join(f"N-{m}" for m in needs[n]) or "None", "High", "pending") for n in range(6)]
+    cycle = find_cycle(ledger_of(*rows))
+    reach = {n: set(needs[n]) for n in needs}
+    for _ in needs:
+        reach = {n: reach[n] | {far for near in reach[n] for far in reach[near]} for n in reach}
+    assert bool(cycle) == any(n in reach[n] for n in reach)
+    if cycle:
+        assert cycle[0] == cycle[-1]
+        pairs = list(pairwise(cycle))
+        assert all(int(b[2:]) in needs[int(a[2:])] for a, b in pairs)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.sampled_from(list(Kind)))
+def test_dwell_falls_only_through_progress_and_its_tier_never_outruns_it(turns: list[bool], kind: Kind) -> None:
+    dwell = 0
+    for progress in turns:
+        after = dwell_after(dwell, progress=progress)
+        assert after == (0 if progress else dwell + 1)
+        assert tier_of(after, kind) >= tier_of(dwell, kind) or progress
+        dwell = after
+    assert tier_of(6 if kind is not Kind.RESEARCH else 12, kind) is Tier.ESCALATED
+
+
+def run_of(passed: int, failed: int, **changes: object) -> TestRun:
+    failing = tuple(f"t::{n}" for n in range(failed))
+    run = TestRun(("t",), passed + failed, passed, failed, 0, 1.0, int(bool(failed)), "T", failing)
+    return replace(run, **changes)  # type: ignore[arg-type]
+
+
+PRODUCTION = (PathChange("calc.py", "M", PathClass.PRODUCTION),)
+EVIDENCE = (PathChange("plans/active/X-001/reports/s/agent/n.md", "A", PathClass.EVIDENCE),)
+
+
+def test_a_falling_number_of_failing_tests_is_progress_and_not_a_stall() -> None:
+    before = tuple(f"t::{n}" for n in range(51))
+    for failing in (46, 43, 41, 38, 35, 24, 16):
+        judged = judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(10, failing),)), before)
+        assert judged.progress, failing
+        before = judged.failing
+
+
+def test_the_same_failing_tests_with_new_evidence_are_no_progress() -> None:
+    before = tuple(f"t::{n}" for n in range(16))
+    judged = judge_engineer(Facts("T", changes=EVIDENCE, tests=(run_of(10, 16),)), before)
+    assert (judged.verdict, judged.progress) == (Verdict.NO_PROGRESS, False)
+
+
+def test_other_failing_tests_instead_of_fewer_are_no_progress() -> None:
+    judged = judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(0, 1),)), ("t::7", "t::8"))
+    assert not judged.progress
+
+
+def test_skipped_tests_do_not_make_production_code_pass() -> None:
+    run = run_of(3, 0, skipped=1, collected=4)
+    assert not run.ok
+    assert not judge_engineer(Facts("T", changes=PRODUCTION, tests=(run,)), ()).progress
+    assert judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(4, 0),)), ()).progress
+
+
+def test_a_contradicted_claim_takes_back_everything_but_verified_rows() -> None:
+    claim = Claim("summary.md", 3, "9 passed", "4 passed", contradicted=True)
+    facts = Facts("T", changes=PRODUCTION, tests=(run_of(4, 0),), claims=(claim,))
+    assert judge_engineer(facts, ()).verdict is Verdict.REFUSED
+    row = RowResult("A1", RowVerdict.VERIFIED, "")
+    assert judge_engineer(replace(facts, rows=(row,)), ()).verdict is Verdict.PROGRESS
+
+
+PLAN = parse_plan(
+    """# X-001
+## Phase A — first
+- [ ] A0: prose only
+- [ ] A1: run
+  - Run: `python a.py`
+## Phase B — second
+- [ ] B1: run
+  - Run: `python b.py`
+  - Needs: A1
+"""
+)
+
+
+def test_phases_open_and_close_with_their_machine_rows() -> None:
+    first = open_phase(PLAN, ())
+    second = open_phase(PLAN, {"A1"})
+    assert first is not None
+    assert second is not None
+    assert (first.letter, second.letter) == ("A", "B")
+    assert not is_complete(PLAN, {"A1"})
+    assert is_complete(PLAN, {"A1", "B1"})
+    assert ticks(PLAN, {"A1"}) == {"A0": RowState.DONE, "A1": RowState.DONE, "B1": RowState.OPEN}
+
+
+HANDOFF = """Summary: do it
+
+Mode: Implementation
+
+Focus: FIX-A-001 — title
+
+Branch: loop/run-1
+
+Mapped tests:
+- tests/test_a.py
+
+Artifacts: plans/active/FIX-A-001/reports/2026-01-01T000000Z/
+
+Do Now:
+1. Implement: `calc.py::mean — divide by the length`
+
+If Blocked: stop
+
+Findings Applied: CONFIG-001
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", ""),
+        ("FIX-A-001 — title", "FIX-B-001 — title", "is not runnable now: choose one of FIX-A-001"),
+        ("1. Implement: `calc.py::mean — divide by the length`", "1. Think.", "nothing runnable"),
+        ("calc.py::mean", "../calc.py::mean", "not inside the repository"),
+        ("Branch: loop/run-1", "Branch: main", "is not this run's"),
+        ("T000000Z", "T000001Z", "is not the issued hub"),
+        ("CONFIG-001", "CONFIG-009", "is not in docs/findings.md"),
+        ("tests/test_a.py", "tests/test_none.py", "collects nothing"),
+        ("Mapped tests:\n- tests/test_a.py", "Mapped tests: none", "maps no test"),
+    ],
+)
+def test_a_handoff_is_refused_for_one_reason_and_the_reason_names_the_cure(old: str, new: str, said: str) -> None:
+    context = HandoffContext(
+        runnable=["FIX-A-001"],
+        branch="loop/run-1",
+        hub="plans/active/FIX-A-001/reports/2026-01-01T000000Z/",
+        findings={"CONFIG-001"},
+        open_rows=["A1"],
+        collects=lambda selector: 0 if "none" in selector else 3,
+    )
+    refusals = check_handoff(parse_handoff(HANDOFF.replace(old, new) if old else HANDOFF), context)
+    assert len(refusals) == (1 if said else 0), refusals
+    assert all(said in refusal for refusal in refusals)
+
+
+def ending(state: State, *items: tuple[str, str, str, str]) -> ExitCode:
+    return nothing_runnable(standings(ledger_of(*items), Priority.LOW, lambda _: "x"), state).code
+
+
+def test_each_ending_has_its_code() -> None:
+    assert ending(State()) is ExitCode.DONE
+    assert ending(State(), ("A-A-001", "None", "High", "waiting")) is ExitCode.WAITING
+    assert ending(State(), ("A-A-001", "None", "High", "blocked")) is ExitCode.BLOCKED
+    stalled = State(items={"A-A-001": ItemState(status=Status.BLOCKED)})
+    assert ending(stalled, ("A-A-001", "None", "High", "blocked")) is ExitCode.STALLED
+    done = replace(stalled, items={**stalled.items, "A-B-001": ItemState(status=Status.DONE)})
+    assert ending(done, ("A-A-001", "None", "High", "blocked"), ("A-B-001", "None", "High", "done")) is ExitCode.DONE
+    limits = {"max_iterations": 3, "max_minutes": 2.0}
+    assert limit_reached(State(), iterations=2, minutes=1.9, **limits) is None
+    assert limit_reached(State(), iterations=3, minutes=0, **limits) is not None
+    assert limit_reached(State(), iterations=0, minutes=2.1, **limits) is not None
+    failed = limit_reached(State(failures=4), iterations=0, minutes=0, max_iterations=None, max_minutes=None)
+    assert failed is not None
+    assert failed.code is ExitCode.AGENT_FAILED
