@@ -29,6 +29,7 @@ _ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
 _ID_ALONE = re.compile(_ID)
 _ID_IN_TEXT = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
 _FIELD = re.compile(r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?")
+_LINE_BREAK = re.compile(r"[\r\n]+")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 _NOTHING = frozenset({"", "none", "n/a"})
 
@@ -124,8 +125,8 @@ def read_field(line: str) -> tuple[str, str] | None:
 
 
 def on_one_line(text: str) -> str:
-    """Return `text` with every run of blanks and line breaks made one space."""
-    return " ".join(text.split())
+    """Return `text` with its line breaks, and the blanks around them, made single spaces."""
+    return " ".join(filter(None, (line.strip() for line in _LINE_BREAK.split(text))))
 
 
 def value_or_none(text: str) -> str | None:

@@ -170,9 +170,9 @@ def test_lines_are_split_at_line_feeds_only() -> None:
 
 def test_a_field_is_read_with_bullet_and_bold_key_or_without() -> None:
     for line in (
-        "Exit Criteria: all: of it",
-        "- **Exit Criteria:** all: of it",
-        "  - **Exit Criteria**: all: of it\r\n",
+        "Exit Criteria: a: b",
+        "- **Exit Criteria:** a: b",
+        "  - **Exit Criteria**: a: b\r\n",
     ):
         assert read_field(line) == ("Exit Criteria", "a: b")
     for line in ("https://example.org", "a: b", "- [ ] A1: b", ""):
