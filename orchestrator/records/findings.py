@@ -54,7 +54,8 @@ class Findings:
 
 def _is_frame(cells: tuple[str, ...]) -> bool:
     """Whether the line is the table's heading or the rule below it."""
-    return cells[0] == _COLUMNS[0] or all(cell and not cell.strip(":-") for cell in cells)
+    heading = len(cells) == len(_COLUMNS) and cells[0] == _COLUMNS[0]
+    return heading or all(cell and not cell.strip(":-") for cell in cells)
 
 
 def _read_row(number: int, cells: tuple[str, ...], problems: ProblemList) -> Finding:

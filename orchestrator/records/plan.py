@@ -37,6 +37,8 @@ _ROW = re.compile(
     r"[ \t]*- \[(?P<mark>.)\] (?:\*\*)?(?P<id>[A-Z][A-Za-z0-9.\-]*[0-9])(?:\*\*)?:(?:\*\*)?"
     r"[ \t]*(?P<text>.*)"
 )
+_INNER_ROW = re.compile(r"- \[[ xXPD~]\] ")
+_TICK = re.compile(r"\[[ xXPD~]\]")
 _LOST_ROW = re.compile(r"\[[ xXPD~]\]|\[[ xXPD~] |(?<!\w)[A-Z][A-Z0-9.]*[0-9]\**: ")
 _BOX = re.compile(r"\[.?\]")
 _TABLE_MARK = re.compile(r"\|[ \t]*\[(?P<mark>.)\][ \t]*\|")
@@ -219,6 +221,8 @@ class _Reader:
         if not line:
             self._columns = ()
             return
+        if _INNER_ROW.search(line, len(line) - len(line.lstrip()) + 1):
+            self.problems.add(number, "a line break in front of a row", shown(line))
         if line.startswith("#"):
             self._heading(number, line)
         elif match:
@@ -260,6 +264,8 @@ class _Reader:
 
     def _indented(self, number: int, line: str) -> None:
         entry = read_field(line)
+        if _TICK.search(line) and entry is None:
+            self.problems.add(number, "'- [ ] A1: text'", shown(line))
         if self._row is None:
             if self._open_field is not None:
                 self._open_field.append(line.strip())

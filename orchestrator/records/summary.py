@@ -98,6 +98,7 @@ def parse_summary(text: str, path: str = "summary.md") -> Summary:
         _read_turn(bare[start:end], start, match["stamp"], problems)
         for (start, match), end in zip(heads, ends, strict=False)
     )
+    problems.check_end(text)
     return Summary("".join(lines[: first - 1]), turns, problems.sorted(), path)
 
 
