@@ -39,7 +39,8 @@ def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[st
                 "dwell": known.dwell,
                 "verified": list(known.verified),
                 "refused": [turn.turn for turn in engineer if turn.verdict is Verdict.REFUSED],
-                "reasons": list(engineer[-1].reasons) if engineer else [],
+                "measured": [reason for turn in engineer for reason in turn.reasons if " verified" in reason],
+                "last": list(engineer[-1].reasons) if engineer else [],
                 "hubs": list(dict.fromkeys(turn.hub for turn in engineer)),
                 "pictures": _pictures(session, known.turns),
             }
@@ -57,15 +58,17 @@ def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[st
 
 
 def _focus_lines(focus: dict[str, Any]) -> list[str]:
-    head = f"{focus['id']}: {focus['status']}, {focus['cycles']} cycles"
+    cycles = "1 cycle" if focus["cycles"] == 1 else f"{focus['cycles']} cycles"
+    head = f"  {focus['id']}: {focus['status']}, {cycles}"
     if focus["verified"]:
         head += f", verified {', '.join(focus['verified'])}"
     if focus["refused"]:
         head += f", refused claims in {', '.join(focus['refused'])}"
-    lines = [head, f"    {focus['title']}"]
-    if focus["status"] != "done" and focus["obstacle"]:
-        lines.append(f"    {focus['obstacle']}")
-    lines += [f"    last: {reason}" for reason in focus["reasons"][:4]]
+    lines = [head, f"      {focus['title']}"]
+    lines += [f"      ✓ {reason}" for reason in focus["measured"]]
+    if focus["status"] != "done":
+        lines += [f"      · {focus['obstacle']}"] if focus["obstacle"] else []
+        lines += [f"      ✗ {reason}" for reason in focus["last"] if reason not in focus["measured"]]
     return lines
 
 
@@ -73,7 +76,7 @@ def tell_ending(session: Session, ending: Ending, turns_before: int, *, as_json:
     """Say how the run ended: a readable account on stderr, and with `as_json` the data on stdout."""
     session.live.close()
     summary = make_summary(session, ending, turns_before)
-    line = session.live.line
+    line = session.live.plain
     line("")
     line(f"{ending.reason} (exit code {int(ending.code)})", "bold")
     line(f"turns: {summary['turns']} in {summary['run']}, {summary['turns_in_this_call']} of them now")

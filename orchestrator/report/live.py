@@ -33,9 +33,15 @@ class Live:
         seconds = int(time.monotonic() - self._started)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
 
+    def plain(self, text: str, style: str = "") -> None:
+        """Print one line as it is."""
+        from rich.text import Text  # noqa: PLC0415 -- as above
+
+        self._console.print(Text(text, style=style))
+
     def line(self, text: str, style: str = "") -> None:
-        """One line that stays."""
-        self._console.print(f"{self._clock()}  {text}", style=style or None, markup=False)
+        """Print one line that stays, with the time since the start."""
+        self.plain(f"{self._clock()}  {text}", style)
 
     def turn(self, who: str, text: str) -> None:
         """Say that a turn begins."""
