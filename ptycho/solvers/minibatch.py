@@ -89,8 +89,8 @@ class _Lane:
         m, h, w = probe_shape
         self.probes = np.empty((SLAB_FRAMES, m, h, w), np.complex64)
         self.waves = np.empty((SLAB_FRAMES, m, h, w), np.complex64)
-        self.squares = np.empty((SLAB_FRAMES, m, h, w), np.float32)
-        self.amplitude = np.empty((SLAB_FRAMES, h, w), np.float32)
+        self.ramps = np.empty((SLAB_FRAMES, 1, h, w), np.complex64)
+        self.amplitudes = np.empty((SLAB_FRAMES, m, h, w), np.float32)
         self.object_sum = np.empty(canvas_shape, np.complex64)
         self.object_weight = np.empty(canvas_shape, np.float32)
         self.probe_sum = np.empty((m, h, w), np.complex64)  # spectrum
@@ -185,11 +185,10 @@ class MinibatchEngine:
         for start in range(0, len(frames), SLAB_FRAMES):
             slab = frames[start : start + SLAB_FRAMES]
             views = [self._measured.views[frame] for frame in slab]
-            ramps = tuple(ramp[slab] for ramp in self._measured.ramps)
-            ramp_y, ramp_x = ramps[0][:, None, :, None], ramps[1][:, None, None, :]
+            ramp_y, ramp_x = (ramp[slab] for ramp in self._measured.ramps)
+            ramps = np.multiply(ramp_y[:, None, :, None], ramp_x[:, None, None, :], out=lane.ramps[: len(slab)])
 
-            probes = np.multiply(seen.probe_spectrum, ramp_y, out=lane.probes[: len(slab)])
-            probes *= ramp_x
+            probes = np.multiply(seen.probe_spectrum, ramps, out=lane.probes[: len(slab)])
             probes = scipy.fft.ifft2(probes, overwrite_x=True)
             waves = lane.waves[: len(slab)]
             for wave, probe, view in zip(waves, probes, views, strict=True):
@@ -199,28 +198,27 @@ class MinibatchEngine:
 
             np.conjugate(probes, out=probes)
             probes *= waves
-            for correction, view in zip(probes, views, strict=True):
-                lane.object_sum[view] += correction.sum(axis=0) if len(correction) > 1 else correction[0]
-                lane.object_weight[view] += seen.probe_power
+            for corrections, view in zip(probes, views, strict=True):
+                _add_at(lane.object_weight, view, seen.probe_power)
+                for correction in corrections:
+                    _add_at(lane.object_sum, view, correction)
             if move_probe:
-                for index, view in enumerate(views):
-                    waves[index] *= seen.object_conjugate[view]
+                for wave, view in zip(waves, views, strict=True):
+                    np.multiply(wave, seen.object_conjugate[view], out=wave)
                     lane.probe_weight += seen.object_power[view]
                 spectra = scipy.fft.fft2(waves, overwrite_x=True)
-                spectra *= ramp_y.conj()
-                spectra *= ramp_x.conj()
+                spectra *= np.conjugate(ramps, out=ramps)
                 lane.probe_sum += spectra.sum(axis=0)
 
     def _correct(self, lane: _Lane, waves: Complex, slab: NDArray[np.int64]) -> Complex:
         """Replace exit waves ψ by their corrections χ = Fᴴ[(√k/√λ − 1) F ψ]; add to the lane's misfit."""
         fields = scipy.fft.fft2(waves, norm="ortho", overwrite_x=True)
-        squares = np.multiply(fields.real, fields.real, out=lane.squares[: len(slab)])
-        squares += fields.imag * fields.imag
-        model = lane.amplitude[: len(slab)]
-        np.sqrt(squares[:, 0] if squares.shape[1] == 1 else squares.sum(axis=1), out=model)
+        each = np.abs(fields, out=lane.amplitudes[: len(slab)])
+        model = each[:, 0] if each.shape[1] == 1 else np.sqrt(np.square(each, out=each).sum(axis=1))
         if self._measured.valid is not None:
             model *= self._measured.valid  # measured is 0 there as well: no misfit, and no correction below
-        difference = self._measured.amplitude[slab] - model
+        difference = self._measured.amplitude[slab]
+        difference -= model
         flat = difference.ravel()
         lane.misfit += float(np.dot(flat, flat))
         model += TINY_AMPLITUDE
@@ -228,6 +226,12 @@ class MinibatchEngine:
         fields *= difference[:, None]
         corrections: Complex = scipy.fft.ifft2(fields, norm="ortho", overwrite_x=True)
         return corrections
+
+
+def _add_at(canvas: NDArray[np.generic], view: View, patch: NDArray[np.generic]) -> None:
+    """Add a patch to a view; ``canvas[view] += patch`` would copy the sum onto itself once more."""
+    target = canvas[view]
+    np.add(target, patch, out=target)
 
 
 def _power(field: Complex) -> Real:

@@ -137,8 +137,7 @@ def reconstruct(
             batches = np.array_split(order, max(1, round(used.size / options.batch_frames)))
             move_probe = epoch >= FIRST_PROBE_EPOCH
             misfit = sum(
-                engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe)
-                for batch in batches
+                engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe) for batch in batches
             )
             history.append(misfit / measurement.total_intensity)
             if report is not None:
@@ -158,9 +157,7 @@ def reconstruct(
 
 def _start_object(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.complex64]:
     """Return an empty object with a faint random phase, so that two seeds start apart."""
-    start: NDArray[np.complex64] = np.exp(1j * START_PHASE_RAD * rng.standard_normal(shape)).astype(
-        np.complex64
-    )
+    start: NDArray[np.complex64] = np.exp(1j * START_PHASE_RAD * rng.standard_normal(shape)).astype(np.complex64)
     return start
 
 
