@@ -5,9 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, replace
-from enum import IntEnum, StrEnum
 
 from orchestrator.errors import RecordError
+from orchestrator.records.items import (
+    ATTEMPTS,
+    KEYS,
+    REQUIRED,
+    Attempt,
+    Item,
+    Kind,
+    Priority,
+    Status,
+    attempt_line,
+    item_lines,
+    parse_attempt,
+    path_text,
+    status_text,
+)
 from orchestrator.records.stamps import parse_stamp
 from orchestrator.records.text import (
     Problem,
@@ -40,104 +54,6 @@ __all__ = [
 
 _ITEM = re.compile(r"### \[(?P<id>[^\]\s]+)\] (?P<title>\S.*)")
 _HEADING = re.compile(r"#{1,3}(?:[ \t].*)?")
-_ATTEMPT = re.compile(r"[ \t]+- \*(?P<stamp>\S+) \((?P<what>.*?)\):\*(?:[ \t]+(?P<rest>.*))?")
-_MARKERS = {"metrics": "Metrics:", "artifacts": "Artifacts:", "next_actions": "Next Actions:"}
-_TEXT_FIELDS = {
-    "Owner/Date": "owner",
-    "Engineer": "engineer",
-    "Goals": "goals",
-    "Exit Criteria": "exit_criteria",
-    "Return Condition": "return_condition",
-}
-_PATH_FIELDS = {"Working Plan": "working_plan", "Reports Hub": "reports_hub"}
-_REQUIRED = ("Depends on", "Priority", "Status")
-_ATTEMPTS = "Attempts History"
-_KEYS = (*_REQUIRED, "Kind", *_PATH_FIELDS, *_TEXT_FIELDS, _ATTEMPTS)
-
-
-class Status(StrEnum):
-    """Where an item stands."""
-
-    PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    WAITING = "waiting"
-    BLOCKED = "blocked"
-    BLOCKED_ESCALATION = "blocked_escalation"
-    DONE = "done"
-    ARCHIVED = "archived"
-
-
-class Priority(IntEnum):
-    """How much an item matters; ``Priority.HIGH > Priority.LOW``."""
-
-    LOW = 1
-    MEDIUM = 2
-    HIGH = 3
-    CRITICAL = 4
-
-    @property
-    def label(self) -> str:
-        """The word the ledger uses, such as ``High``."""
-        return self.name.capitalize()
-
-
-class Kind(StrEnum):
-    """What kind of work an item is; its limits and what counts as progress depend on it."""
-
-    CODE = "code"
-    STUDY = "study"
-    RESEARCH = "research"
-    DOCS = "docs"
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One turn's line in an item's history, all on one line."""
-
-    stamp: str
-    what: str
-    text: str
-    metrics: str = ""
-    artifacts: str = ""
-    next_actions: str = ""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One item of the ledger.
-
-    Attributes
-    ----------
-    depends_on : tuple of str
-        Ids of items or findings; a word that is none is kept, and is a problem.
-    priority, status : Priority, Status
-        Where the ledger's word cannot be read there is a problem, and the item counts as `LOW` and
-        `BLOCKED`: it cannot be chosen.
-    owner, engineer, goals, exit_criteria, return_condition : str
-        Text, several lines joined by line breaks; empty when absent.
-    working_plan, reports_hub : str
-        Paths; empty when absent or ``none``.
-    attempts : tuple of Attempt
-        Newest last.
-    """
-
-    id: str
-    title: str
-    depends_on: tuple[str, ...] = ()
-    priority: Priority = Priority.MEDIUM
-    status: Status = Status.PENDING
-    status_note: str = ""
-    kind: Kind = Kind.CODE
-    owner: str = ""
-    working_plan: str = ""
-    reports_hub: str = ""
-    engineer: str = ""
-    goals: str = ""
-    exit_criteria: str = ""
-    return_condition: str = ""
-    attempts: tuple[Attempt, ...] = ()
-    line: int = field(default=0, compare=False)
-    raw: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -187,10 +103,10 @@ def _scan(lines: Sequence[str], start: int, problems: ProblemList) -> dict[str, 
             if current is not None:
                 current.more.append(line)
                 current.end = number if line else current.end
-        elif entry is None or entry[0] not in _KEYS:
+        elif entry is None or entry[0] not in KEYS:
             current = None
             if line.startswith(("- ", "#")):
-                problems.add(number, "a field, one of " + ", ".join(_KEYS), shown(line))
+                problems.add(number, "a field, one of " + ", ".join(KEYS), shown(line))
         elif entry[0] in found:
             current = None
             problems.add(number, f"one {entry[0]!r} per item, or a heading '### [ID] Title' above it", shown(line))
@@ -227,30 +143,18 @@ def _attempts(entry: _Field, problems: ProblemList) -> tuple[Attempt, ...]:
             joined.append((number, line))
         elif line and joined:
             joined[-1] = (joined[-1][0], f"{joined[-1][1]} {line.strip()}")
-    attempts = []
-    for number, line in joined:
-        match = _ATTEMPT.fullmatch(line)
-        if match is None or parse_stamp(match["stamp"]) is None:
+    attempts = [(number, line, parse_attempt(line)) for number, line in joined]
+    for number, line, attempt in attempts:
+        if attempt is None or parse_stamp(attempt.stamp) is None or "- *" in attempt.text:
             problems.add(number, "an attempt '- *2026-01-15T22:58:50Z (what):* text'", shown(line))
-        if match is not None:
-            attempts.append(Attempt(match["stamp"], match["what"], **_split_attempt(match["rest"] or "")))
-    return tuple(attempts)
-
-
-def _split_attempt(rest: str) -> dict[str, str]:
-    parts = {}
-    for name, marker in reversed(_MARKERS.items()):
-        before, found, after = rest.rpartition(marker)
-        if found:
-            rest, parts[name] = before, after.strip()
-    return {"text": rest.strip(), **parts}
+    return tuple(attempt for _, _, attempt in attempts if attempt is not None)
 
 
 def _read_item(lines: Sequence[str], start: int, match: re.Match[str], problems: ProblemList) -> Item:
     found = _scan(lines, start, problems)
     if not is_id(match["id"]):
         problems.add(start, "an id such as RECON-SIEMENS-STAR-001", shown(match["id"]))
-    for key in _REQUIRED:
+    for key in REQUIRED:
         if key not in found:
             problems.add(start, f"a line '- {key}: …' in item {match['id']!r}", "none")
     item = Item(match["id"], match["title"].strip(), status=Status.BLOCKED, priority=Priority.LOW, line=start)
@@ -274,7 +178,7 @@ def _read_item(lines: Sequence[str], start: int, match: re.Match[str], problems:
         goals=texts.get("Goals", ""),
         exit_criteria=texts.get("Exit Criteria", ""),
         return_condition=texts.get("Return Condition", ""),
-        attempts=_attempts(found[_ATTEMPTS], problems) if _ATTEMPTS in found else (),
+        attempts=_attempts(found[ATTEMPTS], problems) if ATTEMPTS in found else (),
     )
 
 
@@ -285,7 +189,7 @@ def _check_outside(lines: Sequence[str], first: int, last: int, problems: Proble
         entry = read_field(line) if line.startswith("- ") else None
         if line.startswith("###") or (line and not line.strip("# \t")):
             problems.add(number, "a heading '### [ID] Title'", shown(line))
-        elif entry and entry[0] in _KEYS:
+        elif entry and entry[0] in KEYS:
             problems.add(number, "a heading '### [ID] Title' above the fields of an item", shown(line))
 
 
@@ -319,26 +223,6 @@ def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
     return Ledger(preamble, tuple(items.values()), problems.sorted(), path)
 
 
-def _text_lines(key: str, text: str) -> list[str]:
-    if "\n" not in text:
-        return [f"- {key}: {text}"] if text else []
-    return [f"- {key}:", *(f"  {line}".rstrip() for line in text.split("\n"))]
-
-
-def _attempt_line(attempt: Attempt) -> str:
-    parts = [f"  - *{attempt.stamp} ({attempt.what}):*", attempt.text]
-    parts += [f"{marker} {value}" for name, marker in _MARKERS.items() if (value := getattr(attempt, name))]
-    return " ".join(filter(None, parts))
-
-
-def _status_text(status: Status, note: str) -> str:
-    return f"{status.value} — {note}" if note else status.value
-
-
-def _path_text(path: str) -> str:
-    return f"`{path}`" if path else "none"
-
-
 def render_item(item: Item) -> str:
     """Write one item from its fields; `raw` is not looked at.
 
@@ -347,18 +231,7 @@ def render_item(item: Item) -> str:
     RecordError
         The text would be read back as another item.
     """
-    lines = [
-        f"### [{item.id}] {item.title}",
-        f"- Depends on: {', '.join(item.depends_on) or 'None'}",
-        f"- Priority: **{item.priority.label}**",
-        f"- Status: {_status_text(item.status, item.status_note)}",
-        f"- Kind: {item.kind.value}",
-        *(f"- {key}: {_path_text(getattr(item, name))}" for key, name in _PATH_FIELDS.items()),
-        *(line for key, name in _TEXT_FIELDS.items() for line in _text_lines(key, getattr(item, name))),
-        f"- {_ATTEMPTS}:",
-        *(_attempt_line(attempt) for attempt in item.attempts),
-    ]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(item_lines(item)) + "\n"
     again = parse_ledger(text)
     check_same(item, again.items[0] if len(again.items) == 1 else None, f"item {item.id}")
     return text
@@ -423,7 +296,7 @@ def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
     ledger = parse_ledger(text)
     note = on_one_line(note)
     edited = replace(ledger.item(item_id), status=status, status_note=note)
-    return _checked(ledger, edited, _replace_field(text, edited, "Status", _status_text(status, note)))
+    return _checked(ledger, edited, _replace_field(text, edited, "Status", status_text(status, note)))
 
 
 def with_reports_hub(text: str, item_id: str, hub: str) -> str:
@@ -437,7 +310,7 @@ def with_reports_hub(text: str, item_id: str, hub: str) -> str:
     ledger = parse_ledger(text)
     hub = strip_code(hub)
     edited = replace(ledger.item(item_id), reports_hub=hub)
-    return _checked(ledger, edited, _replace_field(text, edited, "Reports Hub", _path_text(hub)))
+    return _checked(ledger, edited, _replace_field(text, edited, "Reports Hub", path_text(hub)))
 
 
 def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:
@@ -453,10 +326,10 @@ def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:
     ledger = parse_ledger(text)
     attempt = Attempt(*(on_one_line(part) for part in astuple(attempt)))
     item = ledger.item(item_id)
-    if _ATTEMPTS not in _scan(split_lines(text), item.line, ProblemList("")):
-        text = _replace_field(text, item, _ATTEMPTS, "")
+    if ATTEMPTS not in _scan(split_lines(text), item.line, ProblemList("")):
+        text = _replace_field(text, item, ATTEMPTS, "")
     lines = split_lines(text)
-    end = _scan(lines, item.line, ProblemList(""))[_ATTEMPTS].end
+    end = _scan(lines, item.line, ProblemList(""))[ATTEMPTS].end
     edited = replace(item, attempts=(*item.attempts, attempt))
     end_of_line = "\r\n" if lines[item.line - 1].endswith("\r\n") else "\n"
-    return _checked(ledger, edited, _insert(lines, end, _attempt_line(attempt) + end_of_line))
+    return _checked(ledger, edited, _insert(lines, end, attempt_line(attempt) + end_of_line))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from orchestrator.errors import RecordError
+from orchestrator.records.rows import (
+    TICKS,
+    Expectation,
+    OpenRow,
+    Row,
+    RowState,
+    comma_list,
+    is_entry,
+    parse_expectation,
+    row_lines,
+)
 from orchestrator.records.text import (
     Problem,
     ProblemList,
@@ -16,7 +25,6 @@ from orchestrator.records.text import (
     read_field,
     shown,
     split_lines,
-    strip_code,
     table_cells,
 )
 
@@ -37,89 +45,14 @@ _ROW = re.compile(
     r"[ \t]*- \[(?P<mark>.)\] (?:\*\*)?(?P<id>[A-Z][A-Za-z0-9.\-]*[0-9])(?:\*\*)?:(?:\*\*)?"
     r"[ \t]*(?P<text>.*)"
 )
-_INNER_ROW = re.compile(r"- \[[ xXPD~]\] ")
+# What is left of a row when its line is glued to another or lost a byte: it leaves a problem, never silence.
+_INNER_ROW = re.compile(r"- \[[ xXPD~]\] |\[[ xXPD~]\] \**[A-Z][A-Z0-9.]*[0-9]\**:")
 _TICK = re.compile(r"\[[ xXPD~]\]")
 _LOST_ROW = re.compile(r"\[[ xXPD~]\]|\[[ xXPD~] |(?<!\w)[A-Z][A-Z0-9.]*[0-9]\**: ")
 _BOX = re.compile(r"\[.?\]")
 _TABLE_MARK = re.compile(r"\|[ \t]*\[(?P<mark>.)\][ \t]*\|")
-_EXPECTATION = re.compile(
-    r"(?P<file>[^:\s]+)(?::(?P<key>\S+))?\s+(?:(?P<exists>exists)|(?P<op><=|>=|==|<|>)\s+(?P<value>\S.*))"
-)
-_LIMIT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(s|min|h)")
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_SINGLE = frozenset({"Run", "Test", "Recheck", "Limit", "Stochastic"})
-_MANY = frozenset({"Expect", "Needs", "Allow-skip", "Implement"})
-_KEYS = ", ".join(sorted(_SINGLE | _MANY))
 _PHASE_FIELDS = {"Goal": "goal", "Prereqs": "prereqs", "Exit Criteria": "exit_criteria"}
 _COLUMNS = {"id": "id", "task description": "text", "state": "state", "how/why & guidance": "guidance"}
-
-
-class RowState(StrEnum):
-    """What a row's box says."""
-
-    OPEN = "open"
-    PARTIAL = "partial"
-    DONE = "done"
-
-
-_MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys("xXD", RowState.DONE)
-_TICKS = {RowState.OPEN: " ", RowState.PARTIAL: "P", RowState.DONE: "x"}
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """One `Expect:`: a file of the row's output folder, a dotted key in it, a comparison.
-
-    Attributes
-    ----------
-    file : str
-        Relative to the row's output folder.
-    key : str
-        Dotted path into the JSON file; empty when the file itself is meant.
-    op : str
-        One of ``<= >= == < > exists``.
-    value : str or None
-        What the key is compared with, as written; None for ``exists``.
-    """
-
-    file: str
-    key: str
-    op: str
-    value: str | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a phase's checklist.
-
-    Attributes
-    ----------
-    run, test, recheck : str or None
-        Commands; `test` is a selector, with or without the word pytest in front.
-    expects : tuple of str
-        As written, also those that cannot be read: they never hold.
-    limit_s : float or None
-        Wall-clock limit in seconds.
-    needs : tuple of str
-        Ids of rows, and ``dataset:<name>``.
-    allow_skip, implement : tuple of str
-        ``node — reason`` and ``path::symbol — what``.
-    """
-
-    id: str
-    phase: str
-    text: str
-    state: RowState = RowState.OPEN
-    run: str | None = None
-    test: str | None = None
-    expects: tuple[str, ...] = ()
-    recheck: str | None = None
-    limit_s: float | None = None
-    needs: tuple[str, ...] = ()
-    allow_skip: tuple[str, ...] = ()
-    stochastic: bool = False
-    implement: tuple[str, ...] = ()
-    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -171,33 +104,6 @@ def _names(words: Iterable[str]) -> str:
     return ", ".join(words) or "none"
 
 
-def parse_expectation(text: str) -> Expectation | None:
-    """Read ``file:key op value``, ``file:key exists`` or ``file exists``.
-
-    Returns
-    -------
-    Expectation or None
-        None when the text has another form, or names a file outside the row's folder.
-    """
-    match = _EXPECTATION.fullmatch(strip_code(text.strip()))
-    if match is None or match["file"].startswith("/") or ".." in match["file"].split("/"):
-        return None
-    if match["op"] and not match["key"]:
-        return None
-    return Expectation(match["file"], match["key"] or "", match["op"] or match["exists"], match["value"])
-
-
-@dataclass
-class _OpenRow:
-    """A row whose indented lines are still being read."""
-
-    line: int
-    id: str
-    mark: str
-    text: list[str]
-    entries: dict[str, list[str]] = field(default_factory=dict)
-
-
 class _Reader:
     """Reads a plan line by line; every line that could hide a row or a criterion leaves a problem."""
 
@@ -209,7 +115,7 @@ class _Reader:
         self._phase: Phase | None = None
         self._fields: dict[str, list[str]] = {}
         self._rows: list[Row] = []
-        self._row: _OpenRow | None = None
+        self._row: OpenRow | None = None
         self._open_field: list[str] | None = None
         self._columns: tuple[str, ...] = ()
         self._seen: set[str] = set()
@@ -221,12 +127,12 @@ class _Reader:
         if not line:
             self._columns = ()
             return
-        if _INNER_ROW.search(line, len(line) - len(line.lstrip()) + 1):
+        if _INNER_ROW.search(line, match.start("text") if match else len(line) - len(line.lstrip()) + 1):
             self.problems.add(number, "a line break in front of a row", shown(line))
         if line.startswith("#"):
             self._heading(number, line)
         elif match:
-            self._start_row(_OpenRow(number, match["id"], match["mark"], [match["text"]]))
+            self._start_row(OpenRow(number, match["id"], match["mark"], [match["text"]]))
         elif line[0] in " \t":
             self._indented(number, line)
         elif cells is not None:
@@ -249,7 +155,7 @@ class _Reader:
         elif line.startswith("# ") and not self.title:
             self.title = line[2:].strip()
 
-    def _start_row(self, row: _OpenRow) -> None:
+    def _start_row(self, row: OpenRow) -> None:
         self.close_row()
         self._open_field = None
         if self._phase is None:
@@ -263,41 +169,14 @@ class _Reader:
         self._row = row
 
     def _indented(self, number: int, line: str) -> None:
-        entry = read_field(line)
-        if _TICK.search(line) and entry is None:
+        if _TICK.search(line) and read_field(line) is None:
             self.problems.add(number, "'- [ ] A1: text'", shown(line))
-        if self._row is None:
-            if self._open_field is not None:
-                self._open_field.append(line.strip())
-            elif entry and entry[0] in _SINGLE | _MANY:
-                self.problems.add(number, "a row above this line", shown(line))
-            return
-        entries = self._row.entries
-        if entry is None and not entries:
-            self._row.text.append(line.strip())
-        elif entry is None or entry[0] not in _SINGLE | _MANY or not entry[1]:
-            self.problems.add(number, f"one of {_KEYS}, with a value", shown(line))
-        elif entry[0] in _SINGLE and entry[0] in entries:
-            self.problems.add(number, f"one {entry[0]} in row {self._row.id!r}", shown(line))
-        else:
-            entries.setdefault(entry[0], []).append(entry[1])
-            self._check_entry(number, *entry)
-
-    def _check_entry(self, number: int, key: str, value: str) -> None:
-        if key in {"Run", "Test", "Recheck"}:
-            try:
-                shlex.split(strip_code(value))
-            except ValueError as error:
-                self.problems.add(
-                    number, f"a command in {key} that can be split into words", f"{shown(value)}: {error}"
-                )
-        elif key == "Expect" and parse_expectation(value) is None:
-            form = "'file.json:key op value' with op one of <= >= == < >, or 'file exists'"
-            self.problems.add(number, form, shown(value))
-        elif key == "Limit" and _seconds(value) is None:
-            self.problems.add(number, "a limit such as '90 s', '5 min' or '1 h'", shown(value))
-        elif key == "Stochastic" and value not in {"yes", "no"}:
-            self.problems.add(number, "yes or no", shown(value))
+        if self._row is not None:
+            self._row.read(number, line, self.problems)
+        elif self._open_field is not None:
+            self._open_field.append(line.strip())
+        elif is_entry(line):
+            self.problems.add(number, "a row above this line", shown(line))
 
     def _table(self, number: int, cells: tuple[str, ...]) -> None:
         self.close_row()
@@ -319,18 +198,11 @@ class _Reader:
             if mark is None or not re.fullmatch(r"[A-Z][A-Za-z0-9.\-]*[0-9]", row_id):
                 self.problems.add(number, "an id such as A1 and a state such as [ ]", shown(str(cells)))
                 return
-            self._start_row(_OpenRow(number, row_id, mark[1], [values.get("text", "")]))
-            for piece in values.get("guidance", "").split("<br>"):
-                if piece.strip():
-                    self._guidance(number, piece.strip())
+            self._start_row(OpenRow(number, row_id, mark[1], [values.get("text", "")]))
+            for piece in filter(None, map(str.strip, values.get("guidance", "").split("<br>"))):
+                if self._row is not None:
+                    self._row.read(number, piece if is_entry(piece) else f"— {piece}", self.problems)
             self.close_row()
-
-    def _guidance(self, number: int, piece: str) -> None:
-        entry = read_field(piece)
-        if self._row is not None and (entry is None or entry[0] not in _SINGLE | _MANY):
-            self._row.text.append(f"— {piece}")
-        else:
-            self._indented(number, piece)
 
     def _text(self, number: int, line: str) -> None:
         self.close_row()
@@ -338,7 +210,7 @@ class _Reader:
         entry = read_field(line)
         if self._phase is None:
             if entry and entry[0] == "Evaluator":
-                self.evaluators += _items(entry[1])
+                self.evaluators += comma_list(entry[1])
             elif _LOST_ROW.search(line):
                 self.problems.add(number, "rows below a heading '## Phase …'", shown(line))
         elif entry and entry[0] in _PHASE_FIELDS:
@@ -350,11 +222,8 @@ class _Reader:
     def close_row(self) -> None:
         """Turn the open row, if there is one, into a record."""
         row, self._row = self._row, None
-        if row is None or self._phase is None:
-            return
-        if row.mark not in _MARKS:
-            self.problems.add(row.line, "a state [ ], [P] or [x]", f"[{row.mark}]")
-        self._rows.append(_make_row(row, self._phase.letter))
+        if row is not None and self._phase is not None:
+            self._rows.append(row.close(self._phase.letter, self.problems))
 
     def close_phase(self) -> None:
         """Turn the open phase, if there is one, into a record."""
@@ -365,40 +234,6 @@ class _Reader:
         self._fields, self._columns = {}, ()
         if phase is not None:
             self.phases.append(Phase(phase.letter, phase.name, **texts, rows=rows, line=phase.line))
-
-
-def _items(text: str) -> list[str]:
-    return [strip_code(part.strip()) for part in text.split(",") if part.strip()]
-
-
-def _seconds(text: str) -> float | None:
-    match = _LIMIT.fullmatch(text)
-    return (float(match[1]) * _SECONDS[match[2]] or None) if match else None
-
-
-def _make_row(row: _OpenRow, phase: str) -> Row:
-    def one(key: str) -> str | None:
-        return strip_code(row.entries[key][0]) if key in row.entries else None
-
-    def many(key: str) -> tuple[str, ...]:
-        return tuple(strip_code(value) for value in row.entries.get(key, ()))
-
-    return Row(
-        id=row.id,
-        phase=phase,
-        text=" ".join(filter(None, row.text)),
-        state=_MARKS.get(row.mark, RowState.OPEN),
-        run=one("Run"),
-        test=one("Test"),
-        expects=many("Expect"),
-        recheck=one("Recheck"),
-        limit_s=_seconds(one("Limit") or ""),
-        needs=tuple(item for value in row.entries.get("Needs", ()) for item in _items(value)),
-        allow_skip=many("Allow-skip"),
-        stochastic=one("Stochastic") == "yes",
-        implement=many("Implement"),
-        line=row.line,
-    )
 
 
 def parse_plan(text: str, path: str = "implementation.md") -> Plan:
@@ -419,29 +254,12 @@ def parse_plan(text: str, path: str = "implementation.md") -> Plan:
     return Plan(reader.title, tuple(reader.evaluators), tuple(reader.phases), reader.problems.sorted(), path, text)
 
 
-def _code(text: str) -> str:
-    return text if "`" in text else f"`{text}`"
-
-
-def _row_lines(row: Row) -> list[str]:
-    entries = [("Run", row.run), ("Test", row.test)]
-    entries += [("Expect", text) for text in row.expects]
-    entries += [("Recheck", row.recheck)]
-    lines = [f"  - {key}: {_code(value)}" for key, value in entries if value]
-    lines += [f"  - Limit: {row.limit_s:.12g} s"] if row.limit_s else []
-    lines += [f"  - Needs: {', '.join(row.needs)}"] if row.needs else []
-    lines += [f"  - Allow-skip: {text}" for text in row.allow_skip]
-    lines += ["  - Stochastic: yes"] if row.stochastic else []
-    lines += [f"  - Implement: {text}" for text in row.implement]
-    return [f"- [{_TICKS[row.state]}] {row.id}: {row.text}".rstrip(), *lines]
-
-
 def _phase_lines(phase: Phase) -> list[str]:
     lines = ["", f"## Phase {phase.letter} — {phase.name}".rstrip(" —")]
     for key, name in _PHASE_FIELDS.items():
         first, *rest = getattr(phase, name).split("\n")
         lines += [f"- {key}: {first}", *(f"  {line}" for line in rest)] if first else []
-    return [*lines, "", *(line for row in phase.rows for line in _row_lines(row))]
+    return [*lines, "", *(line for row in phase.rows for line in row_lines(row))]
 
 
 def render_plan(plan: Plan) -> str:
@@ -485,5 +303,5 @@ def with_ticks(text: str, ticks: Mapping[str, RowState]) -> str:
         match = _ROW.fullmatch(line.rstrip()) or _TABLE_MARK.search(line)
         if match and row.state is not state:
             at = match.start("mark")
-            lines[row.line - 1] = line[:at] + _TICKS[state] + line[at + 1 :]
+            lines[row.line - 1] = line[:at] + TICKS[state] + line[at + 1 :]
     return "".join(lines)

@@ -1,0 +1,215 @@
+"""One row of a plan: what is to be done, what a machine can run for it, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.records.text import ProblemList, read_field, shown, strip_code
+
+__all__ = [
+    "TICKS",
+    "Expectation",
+    "OpenRow",
+    "Row",
+    "RowState",
+    "comma_list",
+    "is_entry",
+    "parse_expectation",
+    "row_lines",
+]
+
+_EXPECTATION = re.compile(
+    r"(?P<file>[^:\s]+)(?::(?P<key>\S+))?\s+(?:(?P<exists>exists)|(?P<op><=|>=|==|<|>)\s+(?P<value>\S.*))"
+)
+_LIMIT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(s|min|h)")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_SINGLE = frozenset({"Run", "Test", "Recheck", "Limit", "Stochastic"})
+_MANY = frozenset({"Expect", "Needs", "Allow-skip", "Implement"})
+_KEYS = ", ".join(sorted(_SINGLE | _MANY))
+
+
+class RowState(StrEnum):
+    """What a row's box says."""
+
+    OPEN = "open"
+    PARTIAL = "partial"
+    DONE = "done"
+
+
+_MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys("xXD", RowState.DONE)
+TICKS = {RowState.OPEN: " ", RowState.PARTIAL: "P", RowState.DONE: "x"}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One `Expect:`: a file of the row's output folder, a dotted key in it, a comparison.
+
+    Attributes
+    ----------
+    file : str
+        Relative to the row's output folder.
+    key : str
+        Dotted path into the JSON file; empty when the file itself is meant.
+    op : str
+        One of ``<= >= == < > exists``.
+    value : str or None
+        What the key is compared with, as written; None for ``exists``.
+    """
+
+    file: str
+    key: str
+    op: str
+    value: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a phase's checklist.
+
+    Attributes
+    ----------
+    run, test, recheck : str or None
+        Commands; `test` is a selector, with or without the word pytest in front.
+    expects : tuple of str
+        As written, also those that cannot be read: they never hold.
+    limit_s : float or None
+        Wall-clock limit in seconds.
+    needs : tuple of str
+        Ids of rows, and ``dataset:<name>``.
+    allow_skip, implement : tuple of str
+        ``node — reason`` and ``path::symbol — what``.
+    """
+
+    id: str
+    phase: str
+    text: str
+    state: RowState = RowState.OPEN
+    run: str | None = None
+    test: str | None = None
+    expects: tuple[str, ...] = ()
+    recheck: str | None = None
+    limit_s: float | None = None
+    needs: tuple[str, ...] = ()
+    allow_skip: tuple[str, ...] = ()
+    stochastic: bool = False
+    implement: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
+
+
+def parse_expectation(text: str) -> Expectation | None:
+    """Read ``file:key op value``, ``file:key exists`` or ``file exists``.
+
+    Returns
+    -------
+    Expectation or None
+        None when the text has another form, or names a file outside the row's folder.
+    """
+    match = _EXPECTATION.fullmatch(strip_code(text.strip()))
+    if match is None or match["file"].startswith("/") or ".." in match["file"].split("/"):
+        return None
+    if match["op"] and not match["key"]:
+        return None
+    return Expectation(match["file"], match["key"] or "", match["op"] or match["exists"], match["value"])
+
+
+def is_entry(line: str) -> bool:
+    """Whether the line is a `Run:`, an `Expect:` or another entry of a row."""
+    entry = read_field(line)
+    return entry is not None and entry[0] in _SINGLE | _MANY
+
+
+def comma_list(text: str) -> list[str]:
+    """Return the parts of `text` between commas, without blanks and back-ticks."""
+    return [strip_code(part.strip()) for part in text.split(",") if part.strip()]
+
+
+@dataclass
+class OpenRow:
+    """A row whose entries are still being read; `line` is the number of its first line."""
+
+    line: int
+    id: str
+    mark: str
+    text: list[str]
+    _entries: dict[str, list[str]] = field(default_factory=dict)
+
+    def read(self, number: int, line: str, problems: ProblemList) -> None:
+        """Take in line `number`: the rest of the row's text, or one of its entries."""
+        entry = read_field(line)
+        if entry is None and not self._entries:
+            self.text.append(line.strip())
+        elif entry is None or not is_entry(line) or not entry[1]:
+            problems.add(number, f"one of {_KEYS}, with a value", shown(line))
+        elif entry[0] in _SINGLE and entry[0] in self._entries:
+            problems.add(number, f"one {entry[0]} in row {self.id!r}", shown(line))
+        else:
+            self._entries.setdefault(entry[0], []).append(entry[1])
+            _check_entry(number, *entry, problems)
+
+    def close(self, phase: str, problems: ProblemList) -> Row:
+        """Return the row as a record."""
+        if self.mark not in _MARKS:
+            problems.add(self.line, "a state [ ], [P] or [x]", f"[{self.mark}]")
+        return Row(
+            id=self.id,
+            phase=phase,
+            text=" ".join(filter(None, self.text)),
+            state=_MARKS.get(self.mark, RowState.OPEN),
+            run=self._one("Run"),
+            test=self._one("Test"),
+            expects=self._many("Expect"),
+            recheck=self._one("Recheck"),
+            limit_s=_seconds(self._one("Limit") or ""),
+            needs=tuple(need for value in self._entries.get("Needs", ()) for need in comma_list(value)),
+            allow_skip=self._many("Allow-skip"),
+            stochastic=self._one("Stochastic") == "yes",
+            implement=self._many("Implement"),
+            line=self.line,
+        )
+
+    def _one(self, key: str) -> str | None:
+        return next(iter(self._many(key)), None)
+
+    def _many(self, key: str) -> tuple[str, ...]:
+        return tuple(strip_code(value) for value in self._entries.get(key, ()))
+
+
+def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> None:
+    if key in {"Run", "Test", "Recheck"}:
+        try:
+            shlex.split(strip_code(value))
+        except ValueError as error:
+            problems.add(number, f"a command in {key} that can be split into words", f"{shown(value)}: {error}")
+    elif key == "Expect" and parse_expectation(value) is None:
+        form = "'file.json:key op value' with op one of <= >= == < >, or 'file exists'"
+        problems.add(number, form, shown(value))
+    elif key == "Limit" and _seconds(value) is None:
+        problems.add(number, "a limit such as '90 s', '5 min' or '1 h'", shown(value))
+    elif key == "Stochastic" and value not in {"yes", "no"}:
+        problems.add(number, "yes or no", shown(value))
+
+
+def _seconds(text: str) -> float | None:
+    match = _LIMIT.fullmatch(text)
+    return (float(match[1]) * _SECONDS[match[2]] or None) if match else None
+
+
+def _code(text: str) -> str:
+    return text if "`" in text else f"`{text}`"
+
+
+def row_lines(row: Row) -> list[str]:
+    """Return the lines of a row in our form."""
+    entries = [("Run", row.run), ("Test", row.test)]
+    entries += [("Expect", text) for text in row.expects]
+    entries += [("Recheck", row.recheck)]
+    lines = [f"  - {key}: {_code(value)}" for key, value in entries if value]
+    lines += [f"  - Limit: {row.limit_s:.12g} s"] if row.limit_s else []
+    lines += [f"  - Needs: {', '.join(row.needs)}"] if row.needs else []
+    lines += [f"  - Allow-skip: {text}" for text in row.allow_skip]
+    lines += ["  - Stochastic: yes"] if row.stochastic else []
+    lines += [f"  - Implement: {text}" for text in row.implement]
+    return [f"- [{TICKS[row.state]}] {row.id}: {row.text}".rstrip(), *lines]
