@@ -90,6 +90,11 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _add_sabotage(parser: argparse.ArgumentParser, summary: str) -> None:
+    """Add --sabotage."""
+    parser.add_argument("--sabotage", choices=("none", "shuffled", "transposed", "noise"), default="none", help=summary)
+
+
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the data set: siemens-star")
     parser.add_argument(
@@ -129,12 +134,18 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modes", type=int, default=2, help="modes of the probe (2)")
     parser.add_argument("--seed", type=int, default=0, help="of the random start; sets of frames never share one (0)")
     parser.add_argument("--threads", type=int, default=2, help="the result does not depend on it (2)")
-    parser.add_argument(
-        "--sabotage",
-        choices=("none", "shuffled", "transposed", "noise"),
-        default="none",
-        help="make the scan wrong on purpose, to see the scores refuse it (none)",
-    )
+    _add_sabotage(parser, "make the scan wrong on purpose, to see the scores refuse it (none)")
+    _add_json(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument("--train", metavar="DIR", required=True, help="what reconstruct --frames train wrote")
+    parser.add_argument("--half-a", metavar="DIR", help="what reconstruct --frames half-a wrote")
+    parser.add_argument("--half-b", metavar="DIR", help="what reconstruct --frames half-b wrote")
+    parser.add_argument("--out", metavar="DIR", required=True, help="gets metrics.json, figures and summary.md")
+    parser.add_argument("--scores-only", action="store_true", help="write metrics.json only")
+    _add_sabotage(parser, "as given to reconstruct: done when a criterion refuses the result (none)")
     _add_json(parser)
 
 
@@ -143,4 +154,5 @@ COMMANDS = (
     Command("info", "ptycho.commands.info", "say what a scan holds and how it was read", _add_info),
     Command("simulate", "ptycho.commands.simulate", "make a scan with a known object", _add_simulate),
     Command("reconstruct", "ptycho.commands.reconstruct", "find object and probe", _add_reconstruct),
+    Command("evaluate", "ptycho.commands.evaluate", "score a reconstruction, draw it, judge it", _add_evaluate),
 )

@@ -62,17 +62,24 @@ CRITERIA = (
         "Does it predict frames it never saw, close to what counting photons allows?",
     ),
     Criterion(
+        "gain",
+        "fidelity.gain_over_mean_frame",
+        Comparison.AT_LEAST,
+        3.5,
+        "Does it predict them better than the average frame does?",
+    ),
+    Criterion(
         "half_sets",
         "half_sets.half_bit.frequency",
         Comparison.AT_LEAST,
-        0.1,
+        0.15,
         "Do two independent halves of the data give the same picture?",
     ),
     Criterion(
         "spokes",
         "star.contrast",
         Comparison.AT_LEAST,
-        0.5,
+        0.6,
         "Are the spokes of the star in the picture?",
     ),
 )

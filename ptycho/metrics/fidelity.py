@@ -94,9 +94,7 @@ class FrameScores:
         return FrameScores(**{item.name: getattr(self, item.name)[indices] for item in fields(self)})
 
 
-def score_frames(
-    counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]
-) -> FrameScores:
+def score_frames(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> FrameScores:
     """Compare measured with predicted photon counts, frame by frame.
 
     Parameters
@@ -136,9 +134,7 @@ def score_frames(
     return FrameScores(*sums)
 
 
-def fit_frame_factors(
-    counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]
-) -> FloatArray:
+def fit_frame_factors(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> FloatArray:
     """Return the intensity factor of each frame that maximises the Poisson likelihood, Σ k / Σ λ.
 
     It is the only freedom a held-out frame is given: the flux differs from one exposure to the next.
@@ -197,9 +193,7 @@ def expected_deviance(lam: FloatArray) -> FloatArray:
     return _look_up(lam, root, table, 1 + _inverse(lam) / 6 + _inverse(lam) ** 2 / 6)
 
 
-def bootstrap_error(
-    statistic: Callable[..., float], *groups: FrameScores, seed: int, resamples: int = 200
-) -> float:
+def bootstrap_error(statistic: Callable[..., float], *groups: FrameScores, seed: int, resamples: int = 200) -> float:
     """Return the standard error of ``statistic(*groups)`` when frames are drawn again with replacement.
 
     Each group is resampled by itself (Efron, Ann. Stat. 7 (1979) 1, doi:10.1214/aos/1176344552).

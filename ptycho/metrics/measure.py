@@ -66,6 +66,8 @@ class Evaluation:
         It, in the gauge.
     train, held_out
         The frames it was fitted to, and those it never saw.
+    mean_frame
+        The held-out frames under the mean of the training frames: what one can predict without an object.
     half_sets, star, truth
         None where undefined.
     undefined
@@ -77,6 +79,7 @@ class Evaluation:
     gauged: Gauged
     train: FrameSetFit
     held_out: FrameSetFit
+    mean_frame: FrameScores
     half_sets: HalfSets | None
     star: Star | None
     truth: TruthComparison | None
@@ -137,12 +140,14 @@ def measure(
         truth = compare_to_truth(
             gauged.image, Placed(scan.object_truth.astype(np.complex128), scan.truth_origin, known)
         )
+    train, held_out = scan.select(train_frames), scan.select(find_held_out(scan))
     return Evaluation(
         scan=scan,
         reconstruction=reconstruction,
         gauged=gauged,
-        train=_fit(scan.select(train_frames), reconstruction),
-        held_out=_fit(scan.select(find_held_out(scan)), reconstruction),
+        train=_fit(train, reconstruction),
+        held_out=_fit(held_out, reconstruction),
+        mean_frame=_score_mean_frame(train, held_out),
         half_sets=half_sets,
         star=star,
         truth=truth,
@@ -180,9 +185,7 @@ def _compare_halves(scan: Scan, first: Reconstruction, second: Reconstruction) -
 
 def _fit(scan: Scan, reconstruction: Reconstruction) -> FrameSetFit:
     """Return the scores of all frames of `scan` under a reconstruction."""
-    model = predict_intensity(
-        reconstruction.object, reconstruction.origin, reconstruction.probe, scan.probe_positions
-    )
+    model = predict_intensity(reconstruction.object, reconstruction.origin, reconstruction.probe, scan.probe_positions)
     factors = fit_frame_factors(scan.diffraction, model, scan.mask)
     as_returned = score_frames(scan.diffraction, model, scan.mask)
     scores = score_frames(scan.diffraction, factors[:, None, None] * model, scan.mask)
@@ -194,3 +197,10 @@ def _fit(scan: Scan, reconstruction: Reconstruction) -> FrameSetFit:
         example=scan.diffraction[typical],
         example_model=factors[typical] * model[typical],
     )
+
+
+def _score_mean_frame(train: Scan, held_out: Scan) -> FrameScores:
+    """Return the scores of the held-out frames under the mean training frame, one factor a frame fitted."""
+    mean = np.broadcast_to(train.diffraction.mean(axis=0, dtype=np.float64), held_out.diffraction.shape)
+    factors = fit_frame_factors(held_out.diffraction, mean, held_out.mask)
+    return score_frames(held_out.diffraction, factors[:, None, None] * mean, held_out.mask)

@@ -143,12 +143,13 @@ def find_plane(field: ComplexArray, bound: FloatArray | None = None) -> tuple[Fl
             outside = np.abs(grid) > max(limit, 0.0)
             power[(outside, slice(None)) if axis == 0 else (slice(None), outside)] = -1
     peak = np.unravel_index(int(power.argmax()), power.shape)
-    slope = np.array([grid[index] for grid, index in zip(grids, peak, strict=True)])
+    start = np.array([grid[index] for grid, index in zip(grids, peak, strict=True)])
     cell = 2 * np.pi / np.array(shape)
+    slope = start
     total, mean, covariance = _moments(field, slope)
     for _ in range(20):
         step = np.linalg.lstsq(covariance.real, mean.imag, rcond=None)[0]
-        candidate = slope + np.clip(step, -cell, cell)
+        candidate = np.clip(slope + step, start - cell, start + cell)
         new_total, new_mean, new_covariance = _moments(field, candidate)
         if abs(new_total) <= abs(total):
             break

@@ -96,12 +96,16 @@ class Fidelity:
         Scores of both sets.
     held_out_over_train, held_out_over_train_error
         Ratio of their `error_over_expected`, with its bootstrap error.
+    gain_over_mean_frame
+        On the held-out frames: error of the mean training frame over that of the reconstruction. Where photons
+        are few, `error_over_expected` is near 1 for any prediction; this is not.
     """
 
     train: FrameSetScores
     held_out: FrameSetScores
     held_out_over_train: float
     held_out_over_train_error: float
+    gain_over_mean_frame: float
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,7 @@ def find_centre(image: Placed) -> FloatArray:
     y, x = np.indices(window.shape)
     weight, centre = np.ones_like(window), np.zeros(2)
     for _ in range(ROUNDS):
-        matrix = np.array(
-            [[(weight * yy).sum(), (weight * xy).sum()], [(weight * xy).sum(), (weight * xx).sum()]]
-        )
+        matrix = np.array([[(weight * yy).sum(), (weight * xy).sum()], [(weight * xy).sum(), (weight * xx).sum()]])
         vector = np.array([(weight * (yy * y + xy * x)).sum(), (weight * (xy * y + xx * x)).sum()])
         centre = np.linalg.lstsq(matrix, vector, rcond=None)[0]
         dy, dx = y - centre[0], x - centre[1]

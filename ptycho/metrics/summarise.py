@@ -27,26 +27,19 @@ __all__ = ["summarise"]
 BOOTSTRAP_SEED = 17
 
 
-def summarise(evaluation: Evaluation, sabotage: str = "none") -> Metrics:
-    """Return the numbers of an evaluation and the verdict of every criterion.
-
-    Parameters
-    ----------
-    evaluation
-        What was measured.
-    sabotage
-        What was done to the scan beforehand, for the record.
-    """
+def summarise(evaluation: Evaluation) -> Metrics:
+    """Return the numbers of an evaluation and the verdict of every criterion."""
     scan = evaluation.scan
     undefined = dict(evaluation.undefined)
     if scan.pixel_size_m is None:
         undefined["scan.pixel_size_m"] = "the data set does not give it"
-    fidelity = _summarise_fidelity(evaluation.train, evaluation.held_out)
+    fidelity = _summarise_fidelity(evaluation)
     half_sets = _summarise_half_sets(evaluation, undefined)
     star = _summarise_star(evaluation, undefined)
     verdicts = judge(
         {
             "held_out": fidelity.held_out.error_over_expected,
+            "gain": fidelity.gain_over_mean_frame,
             "half_sets": half_sets.half_bit.frequency if half_sets else None,
             "spokes": star.contrast if star else None,
         }
@@ -58,7 +51,7 @@ def summarise(evaluation: Evaluation, sabotage: str = "none") -> Metrics:
     return Metrics(
         scan=ScanFacts(
             name=scan.name,
-            sabotage=sabotage,
+            sabotage=str(scan.provenance.get("sabotage", "none")),
             n_frames=scan.n_frames,
             frame_height=scan.frame_shape[0],
             frame_width=scan.frame_shape[1],
@@ -76,8 +69,9 @@ def summarise(evaluation: Evaluation, sabotage: str = "none") -> Metrics:
     )
 
 
-def _summarise_fidelity(train: FrameSetFit, held_out: FrameSetFit) -> Fidelity:
-    """Return the scores of both sets and of their ratio."""
+def _summarise_fidelity(evaluation: Evaluation) -> Fidelity:
+    """Return the scores of both sets, and how they compare."""
+    train, held_out = evaluation.train, evaluation.held_out
 
     def ratio(held_out: FrameScores, train: FrameScores) -> float:
         return held_out.error_over_expected / train.error_over_expected
@@ -87,6 +81,7 @@ def _summarise_fidelity(train: FrameSetFit, held_out: FrameSetFit) -> Fidelity:
         held_out=_summarise_frames(held_out),
         held_out_over_train=ratio(held_out.scores, train.scores),
         held_out_over_train_error=bootstrap_error(ratio, held_out.scores, train.scores, seed=BOOTSTRAP_SEED),
+        gain_over_mean_frame=evaluation.mean_frame.fourier_error / held_out.scores.fourier_error,
     )
 
 
@@ -98,9 +93,7 @@ def _summarise_frames(fit: FrameSetFit) -> FrameSetScores:
         fourier_error=scores.fourier_error,
         fourier_error_expected=scores.fourier_error_expected,
         error_over_expected=scores.error_over_expected,
-        error_over_expected_error=bootstrap_error(
-            lambda drawn: drawn.error_over_expected, scores, seed=BOOTSTRAP_SEED
-        ),
+        error_over_expected_error=bootstrap_error(lambda drawn: drawn.error_over_expected, scores, seed=BOOTSTRAP_SEED),
         deviance_over_expected=scores.deviance_over_expected,
         nll_per_pixel=scores.nll_per_pixel,
         frame_factor_scatter=float(fit.factors.std()),
