@@ -18,7 +18,7 @@ from ptycho.errors import DataError
 from ptycho.physics import make_canvas
 from ptycho.progress import Progress
 
-__all__ = ["disc_overlap", "run"]
+__all__ = ["describe", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +49,6 @@ def describe(scan: Scan) -> dict[str, object]:
         "probe_modes": len(scan.probe),
         "probe_radius_px": radius,
         "nearest_neighbour_px": step,
-        "overlap_disc": None if step is None else disc_overlap(step, radius),
         "overlap_linear": None if step is None else max(0.0, 1 - step / (2 * radius)),
         "canvas_shape": list(make_canvas(scan.probe_positions, scan.frame_shape).shape),
         "pixel_size_m": scan.pixel_size_m,
@@ -61,12 +60,6 @@ def describe(scan: Scan) -> dict[str, object]:
         facts["frame_sets"] = str(error)
     facts["provenance"] = dict(scan.provenance)
     return facts
-
-
-def disc_overlap(distance: float, radius: float) -> float:
-    """Return the share of a disc that a second one covers: f(0) = 1, f(R) = 0.391, f(2R) = 0."""
-    u = min(1.0, distance / (2 * radius))
-    return float(2 / np.pi * (np.arccos(u) - u * np.sqrt(1 - u * u)))
 
 
 def _render(facts: Mapping[str, object], indent: str = "") -> str:
