@@ -227,11 +227,7 @@ class Git:
             new |= zip(contents, ids, strict=True)
             unmoded = any(isinstance(change, str) for change in new.values())
             known = self.ls_tree(base) if unmoded else {}
-            # Removals first: a file may give way to a folder of its name.
-            lines = [
-                _index_line(path, new[path], known.get(path))
-                for path in sorted(new, key=lambda path: new[path] is not None)
-            ]
+            lines = [_index_line(path, change, known.get(path)) for path, change in new.items()]
             index = {"GIT_INDEX_FILE": f"{folder}/index"}
             self.run("read-tree", base, env=index)
             self.run("update-index", "-z", "--index-info", env=index, stdin=_encode("".join(lines)))

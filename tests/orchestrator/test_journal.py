@@ -139,14 +139,15 @@ def test_a_full_disk_leaves_the_journal_as_it_was(path: Path) -> None:
         "import resource, signal, sys; from pathlib import Path; from orchestrator.journal import Journal\n"
         "path = Path(sys.argv[1]); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "with Journal.open(path) as journal:\n"
-        "    size = path.stat().st_size; resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, -1))\n"
+        "    journal.append('before', {}); limit = path.stat().st_size + 40\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))\n"
         "    try: journal.append('too long', {'x': 'y' * 100})\n"
         "    except Exception as error: print(error)\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1)); journal.append('fits', {})\n"
     )
     done = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "cannot be written: only 40 of" in done.stdout
-    assert [event.kind for event in read_journal(path)][3:] == ["fits"]
+    assert [event.kind for event in read_journal(path)][3:] == ["before", "fits"]
 
 
 WRITER = """

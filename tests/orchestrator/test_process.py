@@ -139,7 +139,9 @@ def test_a_silent_child_is_ended_and_a_talking_one_is_not(run: Run) -> None:
     assert result.ok
     result = run(talks + "time.sleep(60)", silence_s=0.4)
     assert result.ending is Ending.SILENCE
-    assert result.log.read_text().endswith("no output for 0.4 s\n")
+    *_, before, last = result.log.read_text().split("\n")[:-1]
+    assert before == "."
+    assert last == f"[orchestrator] ended after {result.seconds:.1f} s: no output for 0.4 s"
 
 
 def test_half_a_line_before_a_crash_is_kept(run: Run) -> None:
@@ -151,6 +153,7 @@ def test_half_a_line_before_a_crash_is_kept(run: Run) -> None:
 def test_a_flood_is_cut_at_the_cap_and_the_child_ended(run: Run) -> None:
     result = run("import os\nwhile True: os.write(1, b'0123456789' * 1000)", cap=100_001)
     assert result.ending is Ending.OUTPUT
+    assert result.seconds < 5
     *_, last = result.log.read_bytes().splitlines()
     assert last == f"[orchestrator] ended after {result.seconds:.1f} s: more than 100001 bytes of output".encode()
     assert result.log_bytes == 100_001
@@ -168,6 +171,12 @@ def test_the_cap_never_splits_a_character(run: Run, cap: int) -> None:
 def test_a_last_word_beyond_the_cap_is_an_ending_by_output_too(run: Run) -> None:
     assert run("import os; os.write(1, b'x' * 1001)", cap=1000).ending is Ending.OUTPUT
     assert run("import os; os.write(1, b'x' * 1000)", cap=1000).ending is Ending.EXITED
+
+
+@LINUX
+def test_a_long_last_word_is_kept_whole(run: Run) -> None:
+    result = run("import fcntl, os; fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20); os.write(1, b'x' * 900_000)")
+    assert (result.ok, result.log_bytes) == (True, 900_000)
 
 
 def test_a_child_is_stopped_when_asked(run: Run) -> None:
@@ -256,17 +265,19 @@ def test_a_background_job_that_keeps_the_output_open_does_not_hold_the_turn(tmp_
 
 
 FORKER = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
 {before}
+told, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         {inside}
         print(os.getpid(), flush=True)
+        os.close(tell)
         time.sleep(60)
     os._exit(0)
-os.wait()
-time.sleep(0.3)
+os.close(tell)
+os.read(told, 1)
 {after}
 """
 
@@ -303,12 +314,17 @@ def test_other_children_of_the_caller_are_left_alone(run: Run) -> None:
     ):
         time.sleep(0.02)  # start times are told apart by the kernel's clock tick
         try:
-            assert run(FORKER.format(before="", inside="", after="")).ok
-            assert ours.poll() is None
-            assert apart.poll() is None
+            later: list[subprocess.Popen[bytes]] = []
+            result = run(
+                FORKER.format(before="", inside="", after=""),
+                on_started=lambda _: later.append(subprocess.Popen(["sleep", "60"])),
+            )
+            assert result.ok
+            assert [child.poll() for child in (ours, apart, *later)] == [None] * 3
         finally:
-            ours.kill()
-            apart.kill()
+            for child in (ours, apart, *later):
+                child.kill()
+                child.wait()
 
 
 @LINUX
@@ -347,9 +363,10 @@ def kill_a_harness(folder: Path, agent: str) -> tuple[int, str, list[int]]:
 
 @LINUX
 def test_what_a_killed_harness_left_is_found_and_ended(tmp_path: Path) -> None:
-    agent = FORKER.format(before="print(os.getpid(), flush=True)", inside="", after="print('ready'); time.sleep(60)")
-    pid, identity, pids = kill_a_harness(tmp_path, agent.replace("'ready'", "'ready', flush=True"))
-    assert len(pids) == 2
+    unmarked = "print(subprocess.Popen(['/bin/sleep', '60'], env={}, start_new_session=True).pid, flush=True)"
+    agent = FORKER.format(before="print(os.getpid(), flush=True)", inside=unmarked, after="print('ready', flush=True)")
+    pid, identity, pids = kill_a_harness(tmp_path, agent + "\ntime.sleep(60)")
+    assert len(pids) == 3
     assert all(map(is_alive, pids))
     assert set(sweep_orphans(pid, identity)) == set(pids)
     assert not any(map(is_alive, pids))
