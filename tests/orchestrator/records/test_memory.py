@@ -59,6 +59,11 @@ def test_a_new_entry_is_appended_and_the_others_keep_their_bytes() -> None:
     assert parse_memory(text).entries[-1] == ENTRY
 
 
+def test_the_last_of_several_next_bullets_is_the_entrys_own() -> None:
+    entry = replace(ENTRY, next_bullet="Next: go on", body="- Next: was said before")
+    assert parse_memory(render_entry(entry)).entries == (entry,)
+
+
 def test_a_changed_entry_with_its_old_text_is_refused() -> None:
     entry = parse_memory(SEED).entries[0]
     with pytest.raises(RecordError, match=r"dwell '7'.*'0'"):

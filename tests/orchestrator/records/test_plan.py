@@ -134,6 +134,8 @@ def test_an_expectation_is_read_or_is_none(text: str, expected: Expectation | No
         ("5 min", "5 minutes or so", "22: expected a limit such as '90 s'"),
         ("Limit: 5 min", "Limit: 0 s", "22: expected a limit such as '90 s'"),
         ("Stochastic: yes", "Stochastic: perhaps", "25: expected yes or no"),
+        ("f — what\n", "f — what", "26: expected a line break in front of a row"),
+        ("- [x] **A2**", "  [x] **A2**", "27: expected '- [ ] A1: text'"),
         ("**A2**", "**A1**", "27: expected each row id once"),
         ("**A2**", "**B2**", "27: expected a row of phase 'A', found row 'B2'"),
         ("- [x] **A2**", "- [q] **A2**", "27: expected a state [ ], [P] or [x], found [q]"),
