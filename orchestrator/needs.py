@@ -29,11 +29,11 @@ def _provide(need: str, session: Session) -> str:
     command = session.config.needs.get(kind)
     if not command:
         return f"nothing provides {kind!r}: name a command under `needs:` in orchestration.yaml"
-    session.live.step(f"fetching {need}")
     argv, extra = resolve_command(command, {"name": name})
     log = session.workspace.home / "needs" / f"{kind}-{name.replace('/', '_')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
+    session.live.work(f"providing {need}", log)
     result = run_child(
         argv,
         cwd=session.tree.root,

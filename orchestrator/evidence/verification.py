@@ -38,14 +38,14 @@ class Verification:
     inputs : callable
         `(row id, folder)`: puts the outputs of an earlier verified row into the folder.
     tell : callable
-        Told what is under way.
+        Told what is under way, and which log to look at meanwhile.
     """
 
     bench: TestBench
     git: Git
     stage: Path
     inputs: Callable[[str, Path], None]
-    tell: Callable[[str], None]
+    tell: Callable[[str, Path | None], None]
 
     def mapped_tests(
         self, selectors: Sequence[str], base: str, tree: str, changes: Sequence[PathChange]
@@ -59,10 +59,10 @@ class Verification:
             existing = self.git.ls_tree(base)
             kept = [selector for selector in selectors if self._path(selector) in existing]
             if kept:
-                self.tell(f"the base's tests on the new code: {', '.join(kept)}")
+                self.tell(f"the base's tests on the new code: {', '.join(kept)}", None)
                 run = run_tests(self.bench, kept, old_tests, self.stage / "tests-of-base")
                 runs.append(replace(run, note=run.note and f"with the tests as the base had them: {run.note}"))
-        self.tell(f"tests: {', '.join(selectors)}")
+        self.tell(f"tests: {', '.join(selectors)}", None)
         runs.append(run_tests(self.bench, selectors, tree, self.stage / "tests"))
         return tuple(runs)
 
@@ -87,7 +87,7 @@ class Verification:
             if missing:
                 results.append(RowResult(row.id, RowVerdict.NOT_RUN, f"needs {', '.join(missing)}, not verified"))
                 continue
-            self.tell(f"{row.id}: {row.text}")
+            self.tell(f"{row.id}: {row.text}", self.stage / f"{row.id}.log")
             results.append(self._row(row, tree, here))
         return tuple(results)
 

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["Live"]
+__all__ = ["Live", "last_line"]
+
+_TAIL_BYTES = 400
+
+
+def last_line(log: Path | None) -> str:
+    """Return the last line of a log that may still be written, empty when there is none."""
+    if log is None or not log.is_file():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 class Live:
@@ -21,7 +34,7 @@ class Live:
 
         self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
-        self._status: Any = None
+        self._progress: Any = None
         self._who = ""
 
     @property
@@ -48,25 +61,36 @@ class Live:
         self._who = who
         self.line(f"{who}  {text}", "bold")
 
-    def step(self, text: str) -> None:
+    def work(self, text: str, log: Path | None = None) -> None:
+        """Say that something long begins; a terminal shows its age and the last line of its log while it runs."""
+        if self.is_terminal:
+            self.step(text, log)
+        else:
+            self.line(f"       … {text}")
+
+    def step(self, text: str, log: Path | None = None) -> None:
         """Show what is under way now; only a terminal does."""
         if not self.is_terminal:
             return
-        if self._status is None:
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        if self._progress is None:
+            self._progress = self._make_progress()
+            self._progress.start()
+        for task in list(self._progress.task_ids):
+            self._progress.remove_task(task)
+        self._progress.add_task(f"{self._who}  {text}", total=None, log=log)
 
-            self._status = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                TimeElapsedColumn(),
-                console=self._console,
-                transient=True,
-                refresh_per_second=2,
-            )
-            self._status.start()
-        for task in list(self._status.task_ids):
-            self._status.remove_task(task)
-        self._status.add_task(f"{self._who}  {text}", total=None)
+    def _make_progress(self) -> Any:  # noqa: ANN401 -- rich is imported when it is needed
+        from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        class LastLine(ProgressColumn):
+            """The last line of the log of what is under way."""
+
+            def render(self, task: Any) -> Text:  # noqa: ANN401 -- as above
+                return Text(last_line(task.fields["log"]), style="dim", overflow="ellipsis", no_wrap=True)
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn(), LastLine())
+        return Progress(*columns, console=self._console, transient=True, refresh_per_second=2)
 
     def fact(self, text: str, *, good: bool | None = None) -> None:
         """Something the harness measured or decided."""
@@ -75,6 +99,6 @@ class Live:
 
     def close(self) -> None:
         """End the spinner and leave the terminal as it was."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

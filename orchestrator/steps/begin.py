@@ -86,7 +86,7 @@ def act(turn: Turn) -> Turn:
         identity = process_identity(pid)
         session.journal.append("turn.agent", {"turn": turn.id, "pid": pid, "identity": identity})
 
-    session.live.step(f"{agent.name} is at work")
+    session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
     outcome = agent.act(turn.request, limits, session.interrupted, started)
     if outcome.ending == Ending.STOPPED:

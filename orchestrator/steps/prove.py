@@ -51,7 +51,7 @@ def verify(turn: Turn) -> Turn:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
         materialise(manifest, row, session.workspace.store, folder)
 
-    verification = Verification(make_bench(turn), session.tree.git, turn.stage, inputs, session.live.step)
+    verification = Verification(make_bench(turn), session.tree.git, turn.stage, inputs, session.live.work)
     rows = _rows(turn)
     mapped = verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows)
     tests = verification.mapped_tests(mapped, turn.base, turn.tree, turn.facts.changes)
