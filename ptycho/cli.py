@@ -108,6 +108,7 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trial", action="store_true", help="find the conventions by trial reconstructions (some seconds)"
     )
+    parser.add_argument("--out", metavar="FILE", help="write the result there too, as JSON")
     _add_json(parser)
 
 

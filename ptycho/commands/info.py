@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -29,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
         with Progress(sys.stderr) as progress:
             found = find_conventions(scan, lambda name, score: progress.line(f"trial {name}: held-out R {score:.4f}"))
         facts["trial"] = {"relative_to_the_scan_as_read": True, **found.describe()}
-    sys.stdout.write(json.dumps(facts, indent=2) + "\n" if args.json else _render(facts))
+    text = json.dumps(facts, indent=2) + "\n"
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(text, encoding="utf-8")
+    sys.stdout.write(text if args.json else _render(facts))
     return 0
 
 
