@@ -124,6 +124,7 @@ def parse_manifest(text: str, path: str = "manifest.json") -> Manifest:
         Named in the problems.
     """
     problems = ProblemList(path)
+    problems.check_end(text)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -94,8 +94,8 @@ def _scan(lines: Sequence[str], start: int, problems: ProblemList) -> dict[str, 
     """Find the fields of the item whose heading is line `start` (from 1)."""
     found: dict[str, _Field] = {}
     current: _Field | None = None
-    for number, raw in enumerate(lines[start:], start=start + 1):
-        line = raw.rstrip()
+    for number in range(start + 1, len(lines) + 1):
+        line = lines[number - 1].rstrip()
         if _HEADING.fullmatch(line):
             break
         entry = read_field(line) if line.startswith("- ") else None
