@@ -124,16 +124,16 @@ def process_identity(pid: int) -> str | None:
     Returns
     -------
     str or None
-        The boot, the start time in clock ticks since then and, for a child of a harness, its mark; to be
-        stored and compared, not read. None if there is no such process, or no `/proc` to ask.
+        The boot, the start time in clock ticks since then, and the mark of its parent; to be stored and
+        compared, not read. None if there is no such process, or no `/proc` to ask.
     """
-    start = start_time_of(pid)
-    return None if start is None else f"{_boot()}:{start}:{_mark(pid)}"
+    process = _read_process(pid)
+    return None if process is None else f"{_boot()}:{process.start}:{_mark_of(process.parent)}"
 
 
 def make_mark() -> dict[str, str]:
     """Return the variable that names this process in the environment of whatever its children start."""
-    return {_MARK: f"{os.getpid()}-{start_time_of(os.getpid())}"}
+    return {_MARK: _mark_of(os.getpid())}
 
 
 def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
@@ -163,8 +163,8 @@ def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
     if start_time is None:
         return ()
     boot, _, rest = start_time.partition(":")
-    start, colon, mark = rest.partition(":")
-    if not (boot and start.isdigit() and colon):
+    start, _, mark = rest.partition(":")
+    if not (boot and start.isdigit() and mark):
         raise ProcessError(
             f"process {pid}: expected an identity 'boot:ticks:mark', came {start_time!r}; "
             "store what process_identity returns"
@@ -178,7 +178,7 @@ def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
         roots = [
             process.pid
             for process in table.values()
-            if (mark and _mark(process.pid) == mark)
+            if _carried_mark(process.pid) == mark
             or (not recycled and pid in (process.pid, process.session) and process.start >= int(start))
         ]
         spared = _ancestry(os.getpid(), table)
@@ -317,7 +317,12 @@ def _read_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), zombie=dead)
 
 
-def _mark(pid: int) -> str:
+def _mark_of(pid: int) -> str:
+    return f"{pid}-{start_time_of(pid)}"
+
+
+def _carried_mark(pid: int) -> str:
+    # Not to be asked of a child that has just been started: for a moment it has no environment yet.
     try:
         environ = Path(f"{_PROC}/{pid}/environ").read_bytes()
     except OSError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ProcessError
+from orchestrator.lineage import make_mark
 from orchestrator.process import ChildResult, Ending, Limits, process_identity, run_child, sweep_orphans
 
 ENV = {"PATH": os.defpath}
@@ -175,7 +176,10 @@ def test_a_last_word_beyond_the_cap_is_an_ending_by_output_too(run: Run) -> None
 
 @LINUX
 def test_a_long_last_word_is_kept_whole(run: Run) -> None:
-    result = run("import fcntl, os; fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20); os.write(1, b'x' * 900_000)")
+    result = run(
+        "import fcntl, os; fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20); os.write(1, b'x' * 900_000)",
+        on_started=lambda pid: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT),
+    )
     assert (result.ok, result.log_bytes) == (True, 900_000)
 
 
@@ -407,7 +411,7 @@ def test_the_caller_is_never_swept_even_if_it_carries_the_mark() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=root,
-        env={"ORCHESTRATOR_PARENT": "1-1"},
+        env=make_mark(),
         capture_output=True,
         check=False,
     )
