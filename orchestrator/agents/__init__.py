@@ -1,0 +1,3 @@
+"""Agents: one Protocol, and the programs that play a role behind it."""
+
+__all__: list[str] = []
