@@ -47,7 +47,7 @@ class RPIEOptions:
         Slabs of frames worked on at once; the result does not depend on it.
     """
 
-    epochs: int = 40
+    epochs: int = 30
     batch_frames: int = 16
     modes: int = 2
     alpha: float = 0.5
