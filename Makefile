@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ARGS ?=
 
-.PHONY: loop loop-all test check lint format types size bench clean
+.PHONY: loop loop-all test check lint format types size
 
 loop: $(VENV)/installed-loop  ## run the default plan to its verified end
 	@$(PY) -m orchestrator.loop $(ARGS)

@@ -9,7 +9,7 @@ from orchestrator.agenda import Agenda, plan_path
 from orchestrator.evidence.criteria import rows_digest
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.closure import ticks
-from orchestrator.records.handoff import Handoff, render_handoff
+from orchestrator.records.handoff import Handoff, with_owned_fields
 from orchestrator.records.ledger import Attempt, Status, parse_ledger, with_attempt, with_reports_hub, with_status
 from orchestrator.records.memory import MemoryEntry, parse_memory, render_entry
 from orchestrator.records.plan import parse_plan, with_ticks
@@ -110,7 +110,7 @@ def supervisor_documents(
         LEDGER: _ledger(texts[LEDGER], record, Status.IN_PROGRESS, ""),
     }
     if not (handoff.branch and handoff.artifacts):
-        documents[HANDOFF] = render_handoff(replace(handoff, branch=branch, artifacts=record.hub))
+        documents[HANDOFF] = with_owned_fields(texts[HANDOFF], branch=branch, artifacts=record.hub)
     return documents
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.errors import RecordError
 from orchestrator.facts import TurnRecord
 from orchestrator.process import sweep_orphans
 from orchestrator.session import Session
@@ -46,15 +47,16 @@ def run_turn(turn: Turn) -> TurnRecord | Abandoned:
         turn.session.live.step(name)
         try:
             turn = step(turn)
+        except RecordError as error:  # a document the agent left cannot be written back as it should be
+            return _abandon(turn, TurnFailed(str(error)))
         except TurnFailed as failure:
-            _abandon(turn, failure)
-            return Abandoned(failure.reasons, failure.interrupted)
+            return _abandon(turn, failure)
     if turn.record is None:
         raise AssertionError("a turn that ran through every step has a record")
     return turn.record
 
 
-def _abandon(turn: Turn, failure: TurnFailed) -> None:
+def _abandon(turn: Turn, failure: TurnFailed) -> Abandoned:
     """Keep the turn's diff as a patch, take the worktree back to its base, and say so in the journal."""
     put_back(turn.session, turn.id, turn.base)
     charged = None if failure.interrupted or turn.focus is None else turn.focus.id
@@ -68,6 +70,7 @@ def _abandon(turn: Turn, failure: TurnFailed) -> None:
             "interrupted": failure.interrupted,
         },
     )
+    return Abandoned(failure.reasons, failure.interrupted)
 
 
 def put_back(session: Session, turn_id: str, base: str) -> None:

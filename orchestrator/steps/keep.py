@@ -11,7 +11,7 @@ from orchestrator.evidence.hubs import publish
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.dwell import limits_of
 from orchestrator.records.ledger import Status
-from orchestrator.roles import LEDGER, MEMORY
+from orchestrator.roles import HANDOFF, LEDGER, MEMORY
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.prove import summary_path, verified_after
 
@@ -63,7 +63,7 @@ def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[s
             raise TurnFailed("the supervisor left no entry or no handoff")
         note = "new focus; no completed cycle yet" if not known.cycles else "cycles since the last accepted progress"
         return supervisor_documents(
-            {"": turn.base_text(MEMORY), LEDGER: turn.text(LEDGER)},
+            {"": turn.base_text(MEMORY), LEDGER: turn.text(LEDGER), HANDOFF: turn.text(HANDOFF)},
             turn.entry,
             turn.handoff,
             record,
