@@ -29,7 +29,7 @@ __all__ = [
 # Okabe & Ito's colours: told apart with any colour vision
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 LIMIT_BYTES = 300_000
-RESOLUTIONS_DPI = (150, 120, 100, 80, 60)
+RESOLUTIONS_DPI = (130, 100, 75, 50)
 LABEL_SIZE, TITLE_SIZE = 9, 10
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "expected_amplitude_error",
     "expected_deviance",
     "fit_frame_factors",
+    "fourier_error",
     "score_frames",
 ]
 
@@ -134,6 +135,27 @@ def score_frames(counts: NDArray[np.floating], model: NDArray[np.floating], mask
     return FrameScores(*sums)
 
 
+def fourier_error(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
+    """Return R = Σ (√k − √λ)² / Σ k over valid pixels alone, for the figure other programs print.
+
+    Parameters
+    ----------
+    counts, model, mask
+        As in `score_frames`.
+
+    Raises
+    ------
+    ShapeError
+        If the arrays do not fit each other.
+    """
+    _check_frames(counts, model, mask)
+    error = sum(
+        float(np.square(np.sqrt(k[mask]) - np.sqrt(lam[mask])).sum(dtype=np.float64))
+        for k, lam in zip(counts, model, strict=True)
+    )
+    return error / float(counts[:, mask].sum(dtype=np.float64))
+
+
 def fit_frame_factors(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> FloatArray:
     """Return the intensity factor of each frame that maximises the Poisson likelihood, Σ k / Σ λ.
 
@@ -218,8 +240,9 @@ def bootstrap_error(statistic: Callable[..., float], *groups: FrameScores, seed:
 
 
 def _table_roots() -> FloatArray:
-    """Return the nodes of the tables in √λ, where both expectations are smooth down to 0."""
-    return np.linspace(0, np.sqrt(SERIES_FROM), TABLE_POINTS)
+    """Return the nodes of the tables in √λ, dense towards 0, where the expectations bend most for their size."""
+    nodes: FloatArray = np.sqrt(SERIES_FROM) * np.linspace(0, 1, TABLE_POINTS) ** 2
+    return nodes
 
 
 def _poisson_means(lam: FloatArray, of: Callable[[FloatArray], FloatArray]) -> FloatArray:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ptycho.data import FrameSet, Scan, find_held_out, select_frames
 from ptycho.errors import DataError, ShapeError
-from ptycho.metrics.fidelity import FrameScores, fit_frame_factors, score_frames
+from ptycho.metrics.fidelity import FrameScores, fit_frame_factors, fourier_error, score_frames
 from ptycho.metrics.frc import RingCorrelation, half_bit, ring_correlation
 from ptycho.metrics.gauge import Gauged, fix_gauge
 from ptycho.metrics.registration import Aligned, Placed, align
@@ -32,15 +32,15 @@ class FrameSetFit:
         (n,) float64, the intensity factor fitted to each frame.
     scores
         With these factors.
-    scores_as_returned
-        With factors of 1.
+    fourier_error_as_returned
+        R with factors of 1.
     example, example_model
         (h, w) float32, the frame whose error over expectation is the median of the set, and its prediction.
     """
 
     factors: NDArray[np.float64]
     scores: FrameScores
-    scores_as_returned: FrameScores
+    fourier_error_as_returned: float
     example: NDArray[np.floating]
     example_model: NDArray[np.floating]
 
@@ -187,13 +187,12 @@ def _fit(scan: Scan, reconstruction: Reconstruction) -> FrameSetFit:
     """Return the scores of all frames of `scan` under a reconstruction."""
     model = predict_intensity(reconstruction.object, reconstruction.origin, reconstruction.probe, scan.probe_positions)
     factors = fit_frame_factors(scan.diffraction, model, scan.mask)
-    as_returned = score_frames(scan.diffraction, model, scan.mask)
     scores = score_frames(scan.diffraction, factors[:, None, None] * model, scan.mask)
     typical = int(np.argsort(scores.error / scores.error_expected)[scores.n_frames // 2])
     return FrameSetFit(
         factors=factors,
         scores=scores,
-        scores_as_returned=as_returned,
+        fourier_error_as_returned=fourier_error(scan.diffraction, model, scan.mask),
         example=scan.diffraction[typical],
         example_model=factors[typical] * model[typical],
     )

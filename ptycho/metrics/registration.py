@@ -102,7 +102,9 @@ def align(reference: Placed, moving: Placed, max_shift: float = 8.0) -> Aligned:
         )
     window = soft_window(region)
     fixed = reference.object[here].astype(np.complex128)
-    source = _fill_outside(moving.object[there].astype(np.complex128), moving.region[there])
+    source = moving.object[there].astype(np.complex128)
+    source = source * plane(source.shape, *find_plane(window * fixed * source.conj()))
+    source = _fill_outside(source, moving.region[there])
     residual = np.zeros(2)
     for _ in range(ROUNDS):
         moved = shift_probe(source, (offset - whole - residual)[None])[0]

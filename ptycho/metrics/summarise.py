@@ -97,7 +97,7 @@ def _summarise_frames(fit: FrameSetFit) -> FrameSetScores:
         deviance_over_expected=scores.deviance_over_expected,
         nll_per_pixel=scores.nll_per_pixel,
         frame_factor_scatter=float(fit.factors.std()),
-        fourier_error_as_returned=fit.scores_as_returned.fourier_error,
+        fourier_error_as_returned=fit.fourier_error_as_returned,
     )
 
 
