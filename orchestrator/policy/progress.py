@@ -9,6 +9,8 @@ from orchestrator.facts import Facts, PathClass, RowResult, RowVerdict, Verdict
 
 __all__ = ["Judgement", "judge_engineer", "judge_supervisor"]
 
+_VALUES_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -35,13 +37,15 @@ def _failing(facts: Facts) -> tuple[str, ...]:
 
 
 def _shown(result: RowResult) -> str:
-    """Return a verified row with the values its expectations found."""
+    """Return a verified row with the first values its expectations found; comparisons of size come first."""
     found = []
-    for expect in result.expects:
+    for expect in sorted(result.expects, key=lambda expect: "==" in expect.text):
         key, _, condition = expect.text.partition(":")[2].partition(" ")
         value = f"{expect.found:.4g}" if isinstance(expect.found, float) else str(expect.found)
         if condition and condition != "exists":
             found.append(f"{key} = {value}, asked {condition}")
+    more = len(found) - _VALUES_SHOWN
+    found[_VALUES_SHOWN:] = [f"{more} more hold"] if more > 0 else []
     if result.tests:
         found.append(f"{result.tests.passed} passed")
     return f"{result.row} verified" + (f" ({'; '.join(found)})" if found else "")
