@@ -37,7 +37,7 @@ def draw_ring_correlation(evaluation: Evaluation) -> Figure | None:
     show_curve_axes(axes, title="Fourier ring correlation", x="spatial frequency / cycles per pixel", y="correlation")
     axes.axhline(0, color="black", lw=0.6)
     axes.set(xlim=(0, 0.5), ylim=(-0.15, 1.02))
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, framealpha=1, edgecolor="none")
     return figure
 
 
@@ -56,7 +56,7 @@ def draw_convergence(evaluation: Evaluation) -> Figure | None:
     axes.axhline(train.fourier_error_expected, color=GREY, lw=1, ls=":", label="photon noise alone")
     show_curve_axes(axes, title="Convergence", x="epoch", y="Fourier error R")
     axes.set_xlim(1, max(2, len(history)))
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, framealpha=1, edgecolor="none")
     return figure
 
 

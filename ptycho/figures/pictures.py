@@ -19,6 +19,7 @@ __all__ = ["draw_held_out", "draw_object", "draw_probe", "draw_star", "draw_trut
 PHASE_MAP, AMPLITUDE_MAP, POWER_MAP, CYCLIC_MAP, SIGNED_MAP = "gray", "gray", "magma", "twilight", "RdBu_r"
 DARK = 0.12  # of the largest amplitude; the phase of darker pixels is not shown
 FEWEST_PHOTONS = 0.3  # what a logarithmic colour scale shows for none
+DIM_PHOTONS = 10  # a frame that is nowhere brighter is shown on a linear scale
 WRAPPING_RANGE_RAD = 5.0  # a phase that spans more is shown with a cyclic colour map
 
 
@@ -89,22 +90,24 @@ def draw_star(evaluation: Evaluation) -> Figure | None:
             panel.axhline(star.resolved_radius, color=ORANGE, lw=1.2, label=label)
     show_curve_axes(curve, title="Variance that lies in the spokes", x="share of the ring", y="")
     curve.set(xlim=(0, 1), ylim=(star.radius[-1], star.radius[0]))
-    curve.legend(fontsize=8, frameon=False, loc="lower left")
+    curve.legend(fontsize=8, framealpha=1, edgecolor="none", loc="lower left")
     return figure
 
 
 def draw_held_out(evaluation: Evaluation) -> Figure:
     """Return a typical held-out frame, its prediction, and the errors of all frames."""
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import LogNorm, Normalize
 
     held_out, train = evaluation.held_out, evaluation.train
     figure = make_figure(12.4, 3.6)
     axes = figure.subplots(1, 4)
     counts = np.where(evaluation.scan.mask, held_out.example, np.nan)
     model = held_out.example_model
-    photons = {"cmap": POWER_MAP, "norm": LogNorm(FEWEST_PHOTONS, max(1.0, float(held_out.example.max())))}
+    brightest = float(held_out.example.max())
+    norm = LogNorm(FEWEST_PHOTONS, brightest) if brightest > DIM_PHOTONS else Normalize(0, max(1.0, brightest))
+    photons = {"cmap": POWER_MAP, "norm": norm}
     for panel, frame, title in ((axes[0], counts, "A held-out frame"), (axes[1], model, "its prediction")):
-        show_image(panel, np.maximum(frame, FEWEST_PHOTONS), photons, title=title, unit="photons")
+        show_image(panel, np.maximum(frame, norm.vmin or 0), photons, title=title, unit="photons")
     signed = {"cmap": SIGNED_MAP, "vmin": -4, "vmax": 4}
     residual = 2 * (np.sqrt(counts) - np.sqrt(model))  # √k has standard deviation ½ where there is light
     show_image(axes[2], residual, signed, title="difference of the roots", unit="standard deviations")
