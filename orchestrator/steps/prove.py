@@ -11,7 +11,7 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import freeze
 from orchestrator.evidence.hubs import MANIFEST, materialise
-from orchestrator.evidence.verification import Verification
+from orchestrator.evidence.verification import Verification, tree_with_base_tests
 from orchestrator.facts import TestRun, TurnRecord, Verdict
 from orchestrator.policy.closure import is_complete, open_rows
 from orchestrator.policy.dwell import Tier, dwell_after, tier_of
@@ -51,11 +51,20 @@ def verify(turn: Turn) -> Turn:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
         materialise(manifest, row, session.workspace.store, folder)
 
-    verification = Verification(make_bench(turn), session.tree.git, turn.stage, inputs, session.live.work)
+    git = session.tree.git
+    verification = Verification(
+        bench=make_bench(turn),
+        git=git,
+        base=turn.base,
+        tree=turn.tree,
+        old_tests=tree_with_base_tests(git, turn.base, turn.tree, turn.facts.changes),
+        stage=turn.stage,
+        inputs=inputs,
+        tell=session.live.work,
+    )
     rows = _rows(turn)
-    mapped = verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows)
-    tests = verification.mapped_tests(mapped, turn.base, turn.tree, turn.facts.changes)
-    results = verification.rows(rows, turn.tree, hubs, session.interrupted)
+    tests = verification.mapped_tests(verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows))
+    results = verification.rows(rows, hubs, session.interrupted)
     if session.interrupted():
         raise TurnFailed("ended by a person during verification", interrupted=True)
     path = summary_path(turn.item.id)
