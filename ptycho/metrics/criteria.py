@@ -58,14 +58,14 @@ CRITERIA = (
         "held_out",
         "fidelity.held_out.error_over_expected",
         Comparison.AT_MOST,
-        2.5,
+        2.3,
         "Does it predict frames it never saw, close to what counting photons allows?",
     ),
     Criterion(
         "gain",
         "fidelity.gain_over_mean_frame",
         Comparison.AT_LEAST,
-        3.5,
+        4.0,
         "Does it predict them better than the average frame does?",
     ),
     Criterion(

@@ -49,6 +49,12 @@ def test_independent_noise_falls_below_half_a_bit_at_once() -> None:
     assert find_crossing(curve, half_bit(curve.n_effective)).frequency < 0.03
 
 
+def test_a_common_mean_is_no_correlation() -> None:
+    curve = ring_correlation(300 + noise(0), 300 + noise(1), WINDOW)
+    assert np.abs(curve.correlation[:4]).max() < 0.9
+    assert abs(curve.mean) < 3 / np.sqrt(2 * curve.n_effective.sum())
+
+
 def test_the_curve_falls_where_the_common_signal_ends() -> None:
     signal = 12 * scipy.ndimage.gaussian_filter(noise(0), 1.5, mode="wrap")
     curve = ring_correlation(signal + 0.5 * noise(1), signal + 0.5 * noise(2), WINDOW)
