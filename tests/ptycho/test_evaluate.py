@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from ptycho.cli import main
-from ptycho.data import FrameSet, Scan, load_scan, select_frames
+from ptycho.data import FrameSet, Scan, find_held_out, load_scan, select_frames
 from ptycho.data.simulation import Simulation, simulate
 from ptycho.errors import DataError
 from ptycho.figures import render_page
 from ptycho.figures.curves import draw_convergence
+from ptycho.figures.style import make_figure, render_figure, show_image
 from ptycho.metrics.measure import measure
 from ptycho.metrics.summarise import summarise
 from ptycho.solvers import Reconstruction, load_reconstruction, save_reconstruction
@@ -184,3 +185,29 @@ def test_a_reconstruction_survives_the_file(folder: Path, tmp_path: Path) -> Non
     save_reconstruction(path, load(folder, "train"))
     scan = load_scan(folder / "scan.npz")
     assert summarise(measure(scan, load_reconstruction(path))) == summarise(measure(scan, load(folder, "train")))
+
+
+def test_the_average_frame_is_that_of_the_training_frames(folder: Path) -> None:
+    scan = load_scan(folder / "scan.npz")
+    train, held_out = select_frames(scan, FrameSet.TRAIN), find_held_out(scan)
+    mean = scan.diffraction[train].mean(axis=0, dtype=np.float64)
+    frames = scan.diffraction[held_out].astype(np.float64)
+    model = mean * (frames.sum(axis=(1, 2)) / mean.sum())[:, None, None]
+    expected = np.square(np.sqrt(frames) - np.sqrt(model)).sum() / frames.sum()
+    found = measure(scan, load(folder, "train")).mean_frame.fourier_error
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_frame_shown_has_its_factor(folder: Path) -> None:
+    fit = measure(load_scan(folder / "scan.npz"), load(folder, "train")).held_out
+    assert fit.example_model.sum() == pytest.approx(fit.example.sum(), rel=1e-4)
+    assert fit.factors.std() > 0
+
+
+def test_a_figure_of_noise_stays_small() -> None:
+    figure = make_figure(9, 9)
+    noise = np.random.default_rng(0).standard_normal((700, 700))
+    show_image(figure.subplots(), noise, {"cmap": "magma"}, title="noise", unit="a. u.")
+    content = render_figure(figure)
+    assert content.startswith(PNG)
+    assert len(content) <= 300_000
