@@ -6,31 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.agents.catalog import EMBEDDED
 from orchestrator.config import Config
 from orchestrator.errors import ConfigError
+from orchestrator.layout import FINDINGS, LEDGER, plan_path
 from orchestrator.policy.closure import is_complete, open_phase
-from orchestrator.policy.focus import Standing, candidates, find_cycle, standings
+from orchestrator.policy.focus import Standing, candidates, find_circle, standings
 from orchestrator.records.findings import Finding, parse_findings
 from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_ledger
 from orchestrator.records.plan import Phase, Plan, parse_plan
-from orchestrator.roles import LEDGER
 from orchestrator.state import State
 
-__all__ = ["Agenda", "plan_path", "read_agenda", "read_text"]
-
-FINDINGS = "docs/findings.md"
-_EMBEDDED = "plan"
+__all__ = ["Agenda", "read_agenda", "read_text"]
 
 
 def read_text(root: Path, path: str) -> str:
     """Text of a document below `root`, empty when it does not exist; damaged bytes become U+FFFD."""
     target = root / path
     return target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else ""
-
-
-def plan_path(item: Item) -> str:
-    """Where an item's plan stands."""
-    return item.working_plan or f"plans/active/{item.id}/implementation.md"
 
 
 @dataclass(frozen=True)
@@ -49,22 +42,29 @@ class Agenda:
         return open_phase(plan, state.item(item.id).verified) if plan else None
 
 
+def _plan_obstacle(plan: Plan) -> str:
+    unsupported = next((row for row in plan.rows if row.recheck), None)
+    if plan.problems:
+        return str(plan.problems[0])
+    if unsupported:
+        return f"{plan.path}:{unsupported.line}: `Recheck:` is not acted on yet; let the row's `Run:` be repeatable"
+    return ""
+
+
 def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> str:
     """Return what stands in the way of an item that the ledger alone would let run."""
     if config.focus and item.id != config.focus:
         return f"not the focus asked for ({config.focus})"
     if plan is None:
-        return f"{plan_path(item)} does not exist yet" if config.supervisor == _EMBEDDED else ""
-    if plan.problems:
-        return str(plan.problems[0])
+        return f"{plan_path(item)} does not exist yet" if config.supervisor == EMBEDDED else ""
     verified = state.item(item.id).verified
     phase = open_phase(plan, verified)
     if phase is None:
         return "" if is_complete(plan, verified) else f"{plan.path} has no row with a `Run:` or `Test:`"
     writes_code = any(row.implement for row in phase.rows)
-    if writes_code and config.engineer == _EMBEDDED and not item.engineer:
+    if writes_code and config.engineer == EMBEDDED and not item.engineer:
         return "needs an engineer that writes code: give one with --agent-command"
-    return ""
+    return _plan_obstacle(plan)
 
 
 def _as_the_run_knows(ledger: Ledger, state: State) -> Ledger:
@@ -84,7 +84,7 @@ def read_agenda(root: Path, state: State, config: Config) -> Agenda:
     Raises
     ------
     ConfigError
-        The ledger is missing or damaged, has a cycle of dependencies, or does not know the focus asked for.
+        The ledger is missing or damaged, has a circle of dependencies, or does not know the focus asked for.
     """
     text = read_text(root, LEDGER)
     if not text:
@@ -92,9 +92,9 @@ def read_agenda(root: Path, state: State, config: Config) -> Agenda:
     ledger = _as_the_run_knows(parse_ledger(text, LEDGER), state)
     if ledger.problems:
         raise ConfigError("\n".join(str(problem) for problem in ledger.problems))
-    cycle = find_cycle(ledger)
-    if cycle:
-        raise ConfigError(f"{LEDGER}: dependencies run in a circle: {' → '.join(cycle)}; remove one of them")
+    circle = find_circle(ledger)
+    if circle:
+        raise ConfigError(f"{LEDGER}: dependencies run in a circle: {' → '.join(circle)}; remove one of them")
     if config.focus and config.focus not in {item.id for item in ledger.items}:
         known = ", ".join(item.id for item in ledger.items)
         raise ConfigError(f"--focus {config.focus}: not in {LEDGER}; known are {known}")
@@ -105,5 +105,6 @@ def read_agenda(root: Path, state: State, config: Config) -> Agenda:
     }
     lowest = Priority.LOW if config.focus else Priority[config.priority.upper()]
     found = standings(ledger, lowest, lambda item: _obstacle(item, plans.get(item.id), state, config))
-    findings = parse_findings(read_text(root, FINDINGS), FINDINGS).findings if read_text(root, FINDINGS) else ()
+    known_findings = read_text(root, FINDINGS)
+    findings = parse_findings(known_findings, FINDINGS).findings if known_findings else ()
     return Agenda(ledger, plans, tuple(findings), found, candidates(found))

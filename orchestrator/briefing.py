@@ -6,27 +6,22 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.agenda import Agenda, plan_path
+from orchestrator.agenda import Agenda
 from orchestrator.config import Config
 from orchestrator.facts import Role, TurnRecord
+from orchestrator.layout import hub_path, plan_path
 from orchestrator.policy.closure import open_rows
 from orchestrator.policy.dwell import limits_of
-from orchestrator.records.hub import hub_stamp
 from orchestrator.records.ledger import Item
 from orchestrator.state import State
 
-__all__ = ["hub_path", "make_facts", "next_stamp"]
+__all__ = ["make_facts", "next_stamp"]
 
 
 def next_stamp(previous: datetime | None, now: datetime | None = None) -> datetime:
     """Time stamp of the next hub: now, but always later than the previous one by a second at least."""
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     return max(now, previous + timedelta(seconds=1)) if previous else now
-
-
-def hub_path(item_id: str, stamp: datetime) -> str:
-    """Repository path of an iteration's hub, with a slash at its end."""
-    return f"plans/active/{item_id}/reports/{hub_stamp(stamp)}/"
 
 
 def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> dict[str, Any]:
@@ -106,13 +101,15 @@ def make_facts(
     own : mapping
         The turn's own names: turn id, role, branch.
     """
-    last = next((turn for turn in reversed(state.turns) if turn.role is Role.ENGINEER), None)
-    offered = (focus,) if focus else agenda.candidates
+    seen = state.item(focus.id).turns if focus else state.turns
+    last = next((turn for turn in reversed(seen) if turn.role is Role.ENGINEER), None)
+    offered = [_item_facts(item, agenda, state, stamp) for item in ((focus,) if focus else agenda.candidates)]
     return {
         **own,
+        "item": offered[0] if focus else None,
         "iteration": state.iteration,
         "stamp": stamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "candidates": [_item_facts(item, agenda, state, stamp) for item in offered],
+        "candidates": offered,
         "others": [
             {"id": s.item.id, "status": s.item.status.value, "obstacle": s.obstacle}
             for s in agenda.standings

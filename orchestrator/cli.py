@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Sequence
 
-from orchestrator.errors import OrchestratorError
-from orchestrator.policy.ending import ExitCode
-from orchestrator.report.bug import report_bug
+from orchestrator.report.bug import guarded
 
 __all__ = ["main"]
 
@@ -37,16 +34,5 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = _parser().parse_args(argv)
-    try:
-        return int(importlib.import_module(f"orchestrator.commands.{arguments.command}").run(arguments))
-    except OrchestratorError as error:
-        sys.stderr.write(f"orchestrator: {error}\n")
-        return error.exit_code
-    except BrokenPipeError:
-        return int(ExitCode.FAILURE)
-    except ModuleNotFoundError as error:
-        sys.stderr.write(f"orchestrator: {error.name} is not installed; `make loop` or `pip install .` installs it\n")
-        return int(ExitCode.USAGE)
-    except Exception as error:  # noqa: BLE001 -- the last resort: keep what is known and name where
-        sys.stderr.write(f"orchestrator: this is a bug, kept in {report_bug(error)}\n")
-        return int(ExitCode.BUG)
+    command = importlib.import_module(f"orchestrator.commands.{arguments.command}")
+    return guarded(lambda: int(command.run(arguments)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 __all__ = [
-    "AgentError",
     "ConfigError",
     "EvidenceError",
+    "ExitCode",
     "GitError",
     "JournalError",
     "LockError",
@@ -16,16 +18,33 @@ __all__ = [
 ]
 
 
+class ExitCode(IntEnum):
+    """Exit codes of the loop and of every command."""
+
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    WAITING = 10
+    BLOCKED = 11
+    STALLED = 12
+    LIMIT = 13
+    AGENT_FAILED = 14
+    ENVIRONMENT = 15
+    BUG = 70
+    LOCKED = 75
+    INTERRUPTED = 130
+
+
 class OrchestratorError(Exception):
     """Anything the harness can foresee; `exit_code` is what the command line returns for it."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILURE
 
 
 class ConfigError(OrchestratorError):
     """A flag, `orchestration.yaml` or an environment variable cannot be used as it stands."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class RecordError(OrchestratorError):
@@ -44,16 +63,10 @@ class ProcessError(OrchestratorError):
     """A child process could not be handled."""
 
 
-class AgentError(OrchestratorError):
-    """An agent failed repeatedly or cannot be started."""
-
-    exit_code = 14
-
-
 class EvidenceError(OrchestratorError):
     """The verification environment itself is broken: nothing measured there would count."""
 
-    exit_code = 15
+    exit_code = ExitCode.ENVIRONMENT
 
 
 class JournalError(OrchestratorError):
@@ -63,4 +76,4 @@ class JournalError(OrchestratorError):
 class LockError(OrchestratorError):
     """Another loop holds this repository."""
 
-    exit_code = 75
+    exit_code = ExitCode.LOCKED

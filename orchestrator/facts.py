@@ -87,11 +87,12 @@ class TestRun:
     skipped_nodes: tuple[str, ...] = ()
     imported_from: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    counts: bool = True
 
     @property
     def ok(self) -> bool:
-        """Whether at least one test ran, every test that was collected passed, and pytest ended with 0."""
-        return self.exit_code == 0 and self.passed > 0 and self.failed == 0 and self.skipped == 0
+        """Whether the run counts, at least one test ran, and every test that was collected passed."""
+        return self.counts and self.exit_code == 0 and self.passed > 0 and self.failed == 0 and self.skipped == 0
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Frozen:
-    """An item's criteria at the moment work on it started: the plan's rows and the evaluators' blobs."""
+    """An item's criteria when work on it started: digests of the plan's rows and of all that evaluates them."""
 
     rows: str
-    evaluators: Mapping[str, str]
+    evaluators: str
 
 
 @dataclass(frozen=True)

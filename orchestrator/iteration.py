@@ -9,9 +9,9 @@ from datetime import datetime
 from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.briefing import next_stamp
 from orchestrator.facts import TurnRecord, Verdict
+from orchestrator.layout import HANDOFF, stamp_of_hub
 from orchestrator.records.handoff import parse_handoff
-from orchestrator.records.hub import parse_hub_stamp
-from orchestrator.roles import ENGINEER, HANDOFF, SUPERVISOR, RoleSpec
+from orchestrator.roles import ENGINEER, SUPERVISOR, RoleSpec
 from orchestrator.session import Session
 from orchestrator.state import State
 from orchestrator.steps.base import Turn
@@ -22,12 +22,8 @@ __all__ = ["iterate"]
 _ATTEMPTS_AT_A_HANDOFF = 2
 
 
-def _stamp_of(record: TurnRecord) -> datetime:
-    return parse_hub_stamp(record.hub.rstrip("/").rpartition("/")[2])
-
-
 def _last_stamp(state: State) -> datetime | None:
-    return max((_stamp_of(turn) for turn in state.turns), default=None)
+    return max((stamp_of_hub(turn.hub) for turn in state.turns), default=None)
 
 
 def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
@@ -56,7 +52,7 @@ def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord |
     refusals: tuple[str, ...] = ()
     for _ in range(_ATTEMPTS_AT_A_HANDOFF):
         state = replace(session.state, iteration=iteration)
-        turn = Turn(session, SUPERVISOR, state, agenda, stamp, session.tree.head(), refusals)
+        turn = Turn(session, SUPERVISOR, state, agenda, stamp, session.worktree.head(), refusals)
         result = _play(session, SUPERVISOR, turn, f"iteration {iteration}: review and handoff")
         if isinstance(result, TurnRecord) or result.interrupted:
             return result
@@ -67,7 +63,7 @@ def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord |
 def iterate(session: Session, agenda: Agenda, stopping: Callable[[], bool]) -> None:
     """Run one iteration; one that was cut short after its handoff goes on with the engineer."""
     state = session.state
-    handoff_record = state.handoff
+    handoff_record = state.open_handoff
     iteration = state.iteration if handoff_record else state.iteration + 1
     if handoff_record is None:
         result = _supervise(session, agenda, iteration)
@@ -75,16 +71,16 @@ def iterate(session: Session, agenda: Agenda, stopping: Callable[[], bool]) -> N
             return
         handoff_record = result
     state = replace(session.state, iteration=iteration)
-    agenda = read_agenda(session.tree.root, state, session.config)
-    handoff = parse_handoff((session.tree.root / HANDOFF).read_text(encoding="utf-8"), HANDOFF)
+    agenda = read_agenda(session.worktree.root, state, session.config)
+    handoff = parse_handoff((session.worktree.root / HANDOFF).read_text(encoding="utf-8"), HANDOFF)
     focus = agenda.ledger.item(handoff_record.focus)
     turn = Turn(
         session,
         ENGINEER,
         state,
         agenda,
-        _stamp_of(handoff_record),
-        session.tree.head(),
+        stamp_of_hub(handoff_record.hub),
+        session.worktree.head(),
         focus=focus,
         handoff=handoff,
     )

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 from orchestrator.arguments import read_loop_arguments
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import ExitCode
 from orchestrator.iteration import iterate
-from orchestrator.needs import choose
+from orchestrator.needs import provide_needs
 from orchestrator.opening import open_session, signals_as_request
-from orchestrator.policy.ending import Ending, ExitCode, limit_reached, nothing_runnable
-from orchestrator.report.bug import report_bug
+from orchestrator.policy.ending import Ending, limit_reached, nothing_runnable
+from orchestrator.report.bug import guarded
 from orchestrator.report.ending import tell_ending
 from orchestrator.report.live import Live
 from orchestrator.report.plan import tell_plan
@@ -38,7 +37,7 @@ def run(session: Session, stopping: Callable[[], bool]) -> Ending:
         )
         if limit:
             return limit
-        agenda = choose(session)
+        agenda = provide_needs(session)
         if stopping():
             break
         if not agenda.candidates:
@@ -47,30 +46,23 @@ def run(session: Session, stopping: Callable[[], bool]) -> Ending:
     return Ending(ExitCode.INTERRUPTED, "stopped by a person; the next start goes on from here")
 
 
+def _call(argv: Sequence[str] | None) -> int:
+    call = read_loop_arguments(argv)
+    if call.shows_only:
+        return tell_plan(call)
+    with (
+        signals_as_request() as interrupted,
+        open_session(call.config, call.workspace, Live(), interrupted, fresh=call.fresh) as session,
+    ):
+        turns_before = len(session.state.turns)
+        ending = run(session, lambda: interrupted() or session.workspace.stop_path.exists())
+        tell_ending(session, ending, turns_before, as_json=call.as_json)
+    return int(ending.code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line of the loop; returns one of `ExitCode`."""
-    try:
-        call = read_loop_arguments(argv)
-        if call.shows_only:
-            return tell_plan(call)
-        live = Live()
-        with (
-            signals_as_request() as interrupted,
-            open_session(call.config, call.workspace, live, interrupted, fresh=call.fresh) as session,
-        ):
-            turns_before = len(session.state.turns)
-            ending = run(session, lambda: interrupted() or session.workspace.stop_path.exists())
-            tell_ending(session, ending, turns_before, as_json=call.as_json)
-        return int(ending.code)
-    except OrchestratorError as error:
-        sys.stderr.write(f"orchestrator: {error}\n")
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        sys.stderr.write(f"orchestrator: {error.name} is not installed; `make loop` or `pip install .` installs it\n")
-        return int(ExitCode.USAGE)
-    except Exception as error:  # noqa: BLE001 -- the last resort: keep what is known and name where
-        sys.stderr.write(f"orchestrator: this is a bug, kept in {report_bug(error)}\n")
-        return int(ExitCode.BUG)
+    return guarded(lambda: _call(argv))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from orchestrator.process import Ending, Limits, run_child
 from orchestrator.records.ledger import Item, Status
 from orchestrator.session import Session
 
-__all__ = ["choose"]
+__all__ = ["provide_needs"]
 
 
 def _needs(item: Item, agenda: Agenda, session: Session) -> tuple[str, ...]:
@@ -36,8 +36,8 @@ def _provide(need: str, session: Session) -> str:
     session.live.work(f"providing {need}", log)
     result = run_child(
         argv,
-        cwd=session.tree.root,
-        env={**child_environment(session.config, session.tree.root, network=True), **extra},
+        cwd=session.worktree.root,
+        env={**child_environment(session.config, session.worktree.root, network=True), **extra},
         log=log,
         limits=Limits(wall_s=session.config.verify_minutes * 60),
         should_stop=session.interrupted,
@@ -59,17 +59,23 @@ def _set(session: Session, item: Item, status: Status, note: str) -> None:
         session.live.fact(f"{item.id} is {status.value}" + (f": {note}" if note else ""))
 
 
-def choose(session: Session) -> Agenda:
+def _may_wake(item: Item, agenda: Agenda, session: Session) -> bool:
+    """Whether a waiting item waits for something that can be provided, not for a person."""
+    ours = session.state.item(item.id).status == Status.WAITING
+    return item.status is Status.WAITING and (ours or bool(_needs(item, agenda, session)))
+
+
+def provide_needs(session: Session) -> Agenda:
     """Return an agenda whose candidates have all they need; items that lack something wait until it is there."""
-    agenda = read_agenda(session.tree.root, session.state, session.config)
+    agenda = read_agenda(session.worktree.root, session.state, session.config)
     for item in agenda.ledger.items:
-        if item.status is Status.WAITING and not _obstacle(item, agenda, session):
-            begun = session.state.item(item.id).cycles > 0
+        if _may_wake(item, agenda, session) and not _obstacle(item, agenda, session):
+            begun = session.state.item(item.id).iterations > 0
             _set(session, item, Status.IN_PROGRESS if begun else Status.PENDING, "")
     while True:
-        agenda = read_agenda(session.tree.root, session.state, session.config)
+        agenda = read_agenda(session.worktree.root, session.state, session.config)
         missing = {item: reason for item in agenda.candidates if (reason := _obstacle(item, agenda, session))}
-        if not missing:
+        if not missing or session.interrupted():
             return agenda
         for item, reason in missing.items():
             _set(session, item, Status.WAITING, reason)

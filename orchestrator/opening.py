@@ -20,7 +20,7 @@ from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, fold
 from orchestrator.turn import settle
-from orchestrator.workspace import Workspace, open_run_tree, start_run
+from orchestrator.workspace import Workspace, open_run_worktree, start_run
 
 __all__ = ["open_session", "signals_as_request"]
 
@@ -96,13 +96,15 @@ def open_session(
             config=config,
             workspace=workspace,
             run=run,
-            tree=open_run_tree(workspace, run),
+            worktree=open_run_worktree(workspace, run),
             checkout=open_checkout(workspace.git, workspace.home / "verify"),
             journal=journal,
             live=live,
             prompts=Prompts(prompt_folders(workspace.root)),
             interrupted=interrupted,
         )
+        if not new:
+            journal.append("run.resumed", {"run": run.name})
         _tell_start(session, new=new)
         left = session.state.open_turn
         if left is not None:

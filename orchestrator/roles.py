@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.facts import PathClass, Role
+from orchestrator.layout import HANDOFF, LEDGER, MEMORY
 
-__all__ = ["ENGINEER", "HANDOFF", "LEDGER", "MEMORY", "SUPERVISOR", "RoleSpec"]
-
-MEMORY = "galph_memory.md"
-HANDOFF = "input.md"
-LEDGER = "docs/fix_plan.md"
+__all__ = ["ENGINEER", "SUPERVISOR", "RoleSpec"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestrator.config import Config
 from orchestrator.evidence.checkout import Checkout
@@ -12,12 +11,9 @@ from orchestrator.journal import Journal
 from orchestrator.prompts import Prompts
 from orchestrator.report.live import Live
 from orchestrator.state import RunInfo, State, fold
-from orchestrator.workspace import RunTree, Workspace
+from orchestrator.workspace import RunWorktree, Workspace
 
-__all__ = ["HARNESS_ROOT", "Session"]
-
-# The folder that holds the running `orchestrator` package: where embedded agents are loaded from.
-HARNESS_ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["Session"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Session:
     config: Config
     workspace: Workspace
     run: RunInfo
-    tree: RunTree
+    worktree: RunWorktree
     checkout: Checkout
     journal: Journal
     live: Live

@@ -29,7 +29,7 @@ class ItemState:
     status: str | None = None
     note: str = ""
     dwell: int = 0
-    cycles: int = 0
+    iterations: int = 0
     verified: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
     frozen: Frozen | None = None
@@ -51,8 +51,8 @@ class OpenTurn:
 class State:
     """The run as the journal tells it.
 
-    `items` holds only what differs from the ledger; `handoff` is the supervisor's turn that no engineer has answered
-    yet; `failures` counts turns abandoned in a row.
+    `items` holds only what differs from the ledger; `open_handoff` is the supervisor's turn that no engineer has
+    answered yet; `failures` counts the turns each role had abandoned in a row since the loop was started.
     """
 
     run: RunInfo | None = None
@@ -62,8 +62,8 @@ class State:
     started: int = 0
     iteration: int = 0
     open_turn: OpenTurn | None = None
-    handoff: TurnRecord | None = None
-    failures: int = 0
+    open_handoff: TurnRecord | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     def item(self, item_id: str) -> ItemState:
         """State of one item; an empty one when the run has not touched it."""
@@ -121,7 +121,7 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
     if record.role is Role.ENGINEER:
         changes |= {
             "dwell": record.dwell,
-            "cycles": item.cycles + 1,
+            "iterations": item.iterations + 1,
             "failing": record.failing,
             "last_engineer_commit": record.commit,
         }
@@ -129,18 +129,26 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
         changes["frozen"] = Frozen(data["frozen"]["rows"], data["frozen"]["evaluators"])
     state = _with_item(state, record.focus, **changes)
     handoff = record if record.role is Role.SUPERVISOR else None
-    return replace(state, turns=(*state.turns, record), open_turn=None, handoff=handoff, failures=0)
+    failures = {**state.failures, record.role.value: 0}
+    return replace(state, turns=(*state.turns, record), open_turn=None, open_handoff=handoff, failures=failures)
 
 
 def _abandoned(state: State, data: Mapping[str, Any]) -> State:
     state = replace(state, open_turn=None)
     if data["interrupted"]:
         return state
-    state = replace(state, handoff=None, failures=state.failures + 1)
-    if data["cycle"]:
-        item = state.item(data["focus"])
-        return _with_item(state, data["focus"], dwell=item.dwell + 1, cycles=item.cycles + 1)
-    return state
+    role = data["role"]
+    state = replace(state, open_handoff=None, failures={**state.failures, role: state.failures.get(role, 0) + 1})
+    charge = data["charge"]
+    if charge is None:
+        return state
+    iterations = state.item(charge["item"]).iterations + 1
+    changes = {key: charge[key] for key in ("dwell", "status", "note")}
+    return _with_item(state, charge["item"], iterations=iterations, **changes)
+
+
+def _resumed(state: State, _data: Mapping[str, Any]) -> State:
+    return replace(state, failures={})
 
 
 def _item(state: State, data: Mapping[str, Any]) -> State:
@@ -149,6 +157,7 @@ def _item(state: State, data: Mapping[str, Any]) -> State:
 
 _FOLDS = {
     "run.started": _run,
+    "run.resumed": _resumed,
     "turn.started": _started,
     "turn.agent": _agent,
     "turn.verified": _verified,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.errors import RecordError
+from orchestrator.errors import OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
+from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.process import sweep_orphans
 from orchestrator.session import Session
 from orchestrator.state import OpenTurn
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.begin import act, brief, open_turn
 from orchestrator.steps.gather import check, collect
-from orchestrator.steps.keep import commit, record
+from orchestrator.steps.keep import commit, render
 from orchestrator.steps.prove import judge, verify
 
 __all__ = ["STEPS", "Abandoned", "run_turn", "settle"]
@@ -28,7 +30,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("check", check),
     ("verify", verify),
     ("judge", judge),
-    ("record", record),
+    ("render", render),
     ("commit", commit),
 )
 
@@ -51,53 +53,64 @@ def run_turn(turn: Turn) -> TurnRecord | Abandoned:
             return _abandon(turn, TurnFailed(str(error)))
         except TurnFailed as failure:
             return _abandon(turn, failure)
+        except OrchestratorError as error:
+            _abandon(turn, TurnFailed(str(error), interrupted=True))
+            raise
     if turn.record is None:
         raise AssertionError("a turn that ran through every step has a record")
     return turn.record
 
 
+def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
+    """Return what an abandoned turn costs its focus: an engineer's counts as an iteration without progress."""
+    if failure.interrupted or turn.role.hands_off or turn.focus is None:
+        return None
+    dwell = dwell_after(turn.state.item(turn.focus.id).dwell, progress=False)
+    status, note = standing_after(dwell, turn.focus.kind, failure.reasons)
+    return {"item": turn.focus.id, "dwell": dwell, "status": status.value, "note": note}
+
+
 def _abandon(turn: Turn, failure: TurnFailed) -> Abandoned:
     """Keep the turn's diff as a patch, take the worktree back to its base, and say so in the journal."""
-    put_back(turn.session, turn.id, turn.base)
-    charged = None if failure.interrupted or turn.focus is None else turn.focus.id
+    _put_back(turn.session, turn.id, turn.base)
     turn.session.journal.append(
         "turn.abandoned",
         {
             "turn": turn.id,
+            "role": turn.role.role.value,
             "reasons": list(failure.reasons),
-            "cycle": charged is not None and not turn.role.hands_off,
-            "focus": charged,
+            "charge": _charge(turn, failure),
             "interrupted": failure.interrupted,
         },
     )
     return Abandoned(failure.reasons, failure.interrupted)
 
 
-def put_back(session: Session, turn_id: str, base: str) -> None:
+def _put_back(session: Session, turn_id: str, base: str) -> None:
     """Take the worktree back to `base`; what differs is kept as a patch in the turn's folder."""
-    tree = session.tree
-    tree.fold_commits(base, turn_id)
-    patch = tree.git.run("diff", "--binary", "--no-renames", base, tree.tree())
+    worktree = session.worktree
+    worktree.fold_commits(base, turn_id)
+    patch = worktree.git.run("diff", "--binary", "--no-renames", base, worktree.write_tree())
     if patch:
         folder = session.workspace.home / "turns" / turn_id
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "abandoned.patch").write_bytes(patch)
-    tree.restore(base)
+    worktree.restore(base)
 
 
 def settle(session: Session, left: OpenTurn) -> str:
     """Finish or undo a turn that a dead run left open; what was done, in one sentence."""
     for pid, identity in left.pids:
         sweep_orphans(pid, identity)
-    head = session.tree.head()
-    if left.verified and session.tree.git.trailers(head).get("Turn-Id") == left.turn:
+    head = session.worktree.head()
+    if left.verified and session.worktree.git.trailers(head).get("Turn-Id") == left.turn:
         committed = {**left.verified, "record": {**left.verified["record"], "commit": head}}
         session.journal.append("turn.committed", committed)
-        session.tree.restore(head)
+        session.worktree.restore(head)
         return f"{left.turn} had been committed as {head[:8]}; the journal now says so too"
-    put_back(session, left.turn, left.base)
+    _put_back(session, left.turn, left.base)
     session.journal.append(
         "turn.abandoned",
-        {"turn": left.turn, "reasons": ["the run died"], "cycle": False, "focus": None, "interrupted": True},
+        {"turn": left.turn, "role": "", "reasons": ["the run died"], "charge": None, "interrupted": True},
     )
     return f"{left.turn} was cut short and is undone; its diff, if any, is in .orchestrator/turns/{left.turn}/"

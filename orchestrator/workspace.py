@@ -15,7 +15,7 @@ from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
 from orchestrator.state import RunInfo
 
-__all__ = ["RunTree", "Workspace", "find_workspace", "open_run_tree", "start_run"]
+__all__ = ["RunWorktree", "Workspace", "find_workspace", "open_run_worktree", "start_run"]
 
 _HOME = ".orchestrator"
 
@@ -88,7 +88,7 @@ def find_workspace(start: Path) -> Workspace:
 
 
 @dataclass(frozen=True)
-class RunTree:
+class RunWorktree:
     """The worktree of a run: the agents' place of work, always on the run's branch."""
 
     root: Path
@@ -107,7 +107,7 @@ class RunTree:
             raise WorkspaceError(f"branch {self.branch} is gone; start anew with --fresh")
         return commit
 
-    def tree(self) -> str:
+    def write_tree(self) -> str:
         """Return the worktree's content as a tree; ignored files are left out."""
         return self.git.tree_of_worktree(self.root)
 
@@ -150,7 +150,7 @@ def start_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
     return RunInfo(name, branch, base, str(folder.relative_to(workspace.root)))
 
 
-def open_run_tree(workspace: Workspace, run: RunInfo) -> RunTree:
+def open_run_worktree(workspace: Workspace, run: RunInfo) -> RunWorktree:
     """Return the worktree of a run, made again from its branch when the folder is gone; `current` points at it."""
     root = workspace.root / run.worktree
     if not (root / ".git").exists():
@@ -161,4 +161,4 @@ def open_run_tree(workspace: Workspace, run: RunInfo) -> RunTree:
     link = workspace.home / "current"
     link.unlink(missing_ok=True)
     link.symlink_to(root.relative_to(workspace.home), target_is_directory=True)
-    return RunTree(root, Git(root), run.branch)
+    return RunWorktree(root, Git(root), run.branch)

@@ -10,13 +10,15 @@ from orchestrator.agents.protocol import Agent
 from orchestrator.config import Config, child_environment
 from orchestrator.errors import ConfigError
 
-__all__ = ["check_agent", "make_agent"]
+__all__ = ["EMBEDDED", "check_agent", "make_agent"]
+
+EMBEDDED = "plan"
 
 # The folder that holds the running `orchestrator` package: embedded agents are loaded from there.
 _HARNESS_ROOT = Path(__file__).resolve().parent.parent.parent
 
 # `-P` keeps the worktree off the module path: it may hold another version of this package.
-_EMBEDDED = (sys.executable, "-P", "-m")
+_HARNESS_PYTHON = (sys.executable, "-P", "-m")
 
 
 def check_agent(name: str, config: Config) -> None:
@@ -39,10 +41,10 @@ def make_agent(name: str, config: Config, worktree: Path) -> Agent:
 
     kind, _, character = name.partition(":")
     embedded = child_environment(config, _HARNESS_ROOT)
-    if name == "plan":
-        return CommandAgent(name, (*_EMBEDDED, "orchestrator.agents.plan", "{request_file}"), embedded)
+    if name == EMBEDDED:
+        return CommandAgent(name, (*_HARNESS_PYTHON, "orchestrator.agents.plan", "{request_file}"), embedded)
     if kind == "scripted" and character in {known.value for known in Character}:
-        argv = (*_EMBEDDED, "orchestrator.agents.scripted", character, "{request_file}")
+        argv = (*_HARNESS_PYTHON, "orchestrator.agents.scripted", character, "{request_file}")
         return CommandAgent(name, argv, embedded)
     if name == "command":
         if not config.agent_command:

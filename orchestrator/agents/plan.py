@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.facts import Role
+from orchestrator.layout import HANDOFF, MEMORY
 from orchestrator.records.handoff import Handoff, Step, StepKind, render_handoff
 from orchestrator.records.memory import MemoryEntry, render_entry
 from orchestrator.records.summary import TurnSummary, with_turn
-from orchestrator.roles import HANDOFF, MEMORY
 
 __all__ = ["carry_out", "main", "supervise", "write_summary"]
 
@@ -102,7 +102,7 @@ def _handoff(facts: Mapping[str, Any], item: Mapping[str, Any]) -> Handoff:
         mapped_tests=_selectors(item),
         artifacts=item["hub"],
         do_now=_steps(item),
-        if_blocked="Leave the tree as it is and say in the summary what is missing; the harness counts the cycle.",
+        if_blocked="Leave the tree as it is and say in the summary what is missing; the harness counts the iteration.",
         rationale=f"{item['priority']} priority, dwell {item['dwell']}; open rows of the phase: {rows}.",
         how_to="The harness runs the rows itself after the turn, on a clean checkout of what is left."
         + ("\n" + "\n".join(f"- expected {text}" for text in expects) if expects else ""),
@@ -133,7 +133,7 @@ def write_summary(worktree: Path, item_id: str, sentences: Sequence[str]) -> Non
 
 def carry_out(facts: Mapping[str, Any], worktree: Path) -> None:
     """Carry out one phase: its rows only run things, so they are left to the harness and nothing is claimed."""
-    item = facts["candidates"][0]
+    item = facts["item"]
     rows = ", ".join(row["id"] for row in item["rows"])
     write_summary(
         worktree,

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Play one turn of the character for the request file's focus."""
     character, request_file = sys.argv[1:] if argv is None else argv
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
-    item = request["facts"]["candidates"][0]
+    item = request["facts"]["item"]
     worktree = Path(request["worktree"])
     sentences = play(Character(character), worktree, item["id"], item["attempts"])
     write_summary(worktree, item["id"], sentences)

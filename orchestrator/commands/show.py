@@ -9,8 +9,8 @@ from pathlib import Path
 
 from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.errors import RecordError
+from orchestrator.layout import HANDOFF, LEDGER, MEMORY
 from orchestrator.report.status import documents_root, read_state
-from orchestrator.roles import HANDOFF, LEDGER, MEMORY
 from orchestrator.state import State
 
 __all__ = ["add_arguments", "run"]

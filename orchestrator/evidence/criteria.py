@@ -99,11 +99,11 @@ def evaluator_paths(plan: Plan) -> tuple[str, ...]:
 
 
 def freeze(plan: Plan, git: Git, tree: str) -> Frozen:
-    """Return the plan's criteria with the blobs of everything that evaluates them, as they stand in `tree`."""
+    """Return digests of the plan's criteria and of everything that evaluates them, as they stand in `tree`."""
     roots = evaluator_paths(plan)
-    blobs = {
-        path: blob
-        for path, (_, blob) in git.ls_tree(tree).items()
+    blobs = [
+        (path, *entry)
+        for path, entry in sorted(git.ls_tree(tree).items())
         if any(path == root or path.startswith(f"{root}/") for root in roots)
-    }
-    return Frozen(rows_digest(plan), blobs)
+    ]
+    return Frozen(rows_digest(plan), hashlib.sha256(json.dumps(blobs).encode()).hexdigest())

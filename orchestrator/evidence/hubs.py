@@ -8,13 +8,13 @@ from pathlib import Path
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.store import ArtifactStore, sha256_of
+from orchestrator.layout import MANIFEST
 from orchestrator.records.hub import FileEntry, Manifest, parse_manifest, render_manifest
 
 __all__ = ["FILE_LIMIT", "HUB_LIMIT", "materialise", "publish"]
 
 FILE_LIMIT = 300_000
 HUB_LIMIT = 2_000_000
-MANIFEST = "manifest.json"
 
 
 def publish(

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
+from orchestrator.errors import ExitCode
 from orchestrator.policy.focus import Standing
 from orchestrator.records.ledger import Status
 from orchestrator.state import State
 
-__all__ = ["FAILURES_IN_A_ROW", "Ending", "ExitCode", "limit_reached", "nothing_runnable"]
+__all__ = ["FAILURES_IN_A_ROW", "Ending", "limit_reached", "nothing_runnable"]
 
-FAILURES_IN_A_ROW = 4
-
-
-class ExitCode(IntEnum):
-    """Exit codes of the loop."""
-
-    DONE = 0
-    FAILURE = 1
-    USAGE = 2
-    WAITING = 10
-    BLOCKED = 11
-    STALLED = 12
-    LIMIT = 13
-    AGENT_FAILED = 14
-    ENVIRONMENT = 15
-    BUG = 70
-    LOCKED = 75
-    INTERRUPTED = 130
+FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
@@ -44,8 +27,10 @@ def limit_reached(
     state: State, *, iterations: int, minutes: float, max_iterations: int | None, max_minutes: float | None
 ) -> Ending | None:
     """Return the ending when a limit of this call is reached; `iterations` and `minutes` count from its start."""
-    if state.failures >= FAILURES_IN_A_ROW:
-        return Ending(ExitCode.AGENT_FAILED, f"{state.failures} turns in a row were abandoned")
+    for role, failures in state.failures.items():
+        if failures >= FAILURES_IN_A_ROW:
+            reason = f"{failures} turns of {role} in a row were abandoned; their logs are in .orchestrator/turns/"
+            return Ending(ExitCode.AGENT_FAILED, reason)
     if max_iterations is not None and iterations >= max_iterations:
         return Ending(ExitCode.LIMIT, f"the limit of {max_iterations} iterations is reached")
     if max_minutes is not None and minutes >= max_minutes:

@@ -39,16 +39,16 @@ def crossing(
     role : RoleSpec
         Who worked.
     hub : str
-        The turn's own hub; its `agent/` folder is open to the agent.
+        The turn's own hub, whose `agent/` folder is open to the agent; empty while there is none.
     is_frozen : callable
         Tells whether a path's content is fixed, as criteria of started work are.
     """
     found = []
     for change in changes:
-        if change.path.startswith(f"{hub}agent/"):
-            continue
         if is_frozen(change.path):
-            found.append((change, "frozen with the criteria when work started; only a person changes it"))
+            found.append((change, "frozen with the criteria of an item; only a person changes it"))
+        elif hub and change.path.startswith(f"{hub}agent/"):
+            continue
         elif change.path in role.fenced_files or change.kind in role.fenced_kinds:
             found.append((change, f"{change.kind.value}, not {role.role.value}'s to write"))
     return tuple(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.records.ledger import Item, Ledger, Priority, Status
 
-__all__ = ["WIP_LIMIT", "Standing", "candidates", "find_cycle", "standings"]
+__all__ = ["WIP_LIMIT", "Standing", "candidates", "find_circle", "standings"]
 
 WIP_LIMIT = 2
 
@@ -25,8 +25,8 @@ class Standing:
         return not self.obstacle
 
 
-def find_cycle(ledger: Ledger) -> tuple[str, ...]:
-    """Ids of one cycle of dependencies, in order; empty when there is none."""
+def find_circle(ledger: Ledger) -> tuple[str, ...]:
+    """Ids of one circle of dependencies, in order; empty when there is none."""
     needs = {item.id: item.depends_on for item in ledger.items}
     settled: set[str] = set()
     for start in needs:

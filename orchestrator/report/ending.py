@@ -16,7 +16,7 @@ __all__ = ["make_summary", "tell_ending"]
 
 
 def _pictures(session: Session, turns: tuple[TurnRecord, ...]) -> list[str]:
-    root = session.tree.root
+    root = session.worktree.root
     hubs = dict.fromkeys(turn.hub for turn in turns)
     return [str(path.relative_to(root)) for hub in hubs for path in sorted((root / hub).rglob("*.png"))]
 
@@ -24,7 +24,7 @@ def _pictures(session: Session, turns: tuple[TurnRecord, ...]) -> list[str]:
 def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[str, Any]:
     """Return the end of the run as data; `turns_before` is how many turns the run had when this call began."""
     state = session.state
-    agenda = read_agenda(session.tree.root, state, session.config)
+    agenda = read_agenda(session.worktree.root, state, session.config)
     focuses = []
     for standing in agenda.standings:
         known = state.item(standing.item.id)
@@ -35,7 +35,7 @@ def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[st
                 "title": standing.item.title,
                 "status": standing.item.status.value,
                 "obstacle": standing.obstacle,
-                "cycles": known.cycles,
+                "iterations": known.iterations,
                 "dwell": known.dwell,
                 "verified": list(known.verified),
                 "refused": [turn.turn for turn in engineer if turn.verdict is Verdict.REFUSED],
@@ -58,8 +58,8 @@ def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[st
 
 
 def _focus_lines(focus: dict[str, Any]) -> list[str]:
-    cycles = "1 cycle" if focus["cycles"] == 1 else f"{focus['cycles']} cycles"
-    head = f"  {focus['id']}: {focus['status']}, {cycles}"
+    iterations = "1 iteration" if focus["iterations"] == 1 else f"{focus['iterations']} iterations"
+    head = f"  {focus['id']}: {focus['status']}, {iterations}"
     if focus["verified"]:
         head += f", verified {', '.join(focus['verified'])}"
     if focus["refused"]:

@@ -36,7 +36,7 @@ def _item(standing: Standing, state: State) -> dict[str, Any]:
         "runnable": standing.runnable,
         "obstacle": standing.obstacle,
         "dwell": known.dwell,
-        "cycles": known.cycles,
+        "iterations": known.iterations,
         "verified": list(known.verified),
         "last_hub": known.turns[-1].hub if known.turns else None,
     }

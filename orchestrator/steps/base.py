@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.agenda import Agenda, read_text
-from orchestrator.briefing import hub_path
 from orchestrator.facts import AgentOutcome, Facts, Frozen, TurnRecord, TurnRequest
+from orchestrator.layout import hub_path
 from orchestrator.policy.progress import Judgement
 from orchestrator.records.handoff import Handoff
 from orchestrator.records.ledger import Item
@@ -89,7 +89,7 @@ class Turn:
     def item(self) -> Item:
         """The focus; only asked for once it is known."""
         if self.focus is None:
-            raise TurnFailed("no focus was chosen")
+            raise AssertionError("the focus is known once the handoff was checked")
         return self.focus
 
     @property
@@ -104,20 +104,20 @@ class Turn:
 
     def text(self, path: str) -> str:
         """Return a document as the worktree holds it now."""
-        return read_text(self.session.tree.root, path)
+        return read_text(self.session.worktree.root, path)
 
     def base_text(self, path: str) -> str:
         """Return a document as the turn's base has it."""
-        content = self.session.tree.git.blob(self.base, path)
+        content = self.session.worktree.git.blob(self.base, path)
         return content.decode("utf-8", errors="replace") if content is not None else ""
 
     def payload(self) -> dict[str, Any]:
         """Return what the journal keeps of the turn's outcome."""
         if self.record is None:
-            raise TurnFailed("the turn was not judged")
+            raise AssertionError("a turn has an outcome once it was judged")
         frozen: Mapping[str, Any] | None = None
         if self.frozen:
-            frozen = {"rows": self.frozen.rows, "evaluators": dict(self.frozen.evaluators)}
+            frozen = {"rows": self.frozen.rows, "evaluators": self.frozen.evaluators}
         return {
             "turn": self.id,
             "record": record_to_data(self.record),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
-from orchestrator.agents.catalog import make_agent
+from orchestrator.agents.catalog import EMBEDDED, make_agent
 from orchestrator.briefing import make_facts
 from orchestrator.facts import Role, TurnRequest
 from orchestrator.process import Ending, Limits, process_identity
@@ -50,7 +50,7 @@ def brief(turn: Turn) -> Turn:
         turn=turn.id,
         role=turn.role.role,
         iteration=turn.state.iteration,
-        worktree=session.tree.root,
+        worktree=session.worktree.root,
         prompt_path=turn.folder / "prompt.md",
         request_path=turn.folder / "request.json",
         log_path=turn.folder / "agent.log",
@@ -64,23 +64,25 @@ def brief(turn: Turn) -> Turn:
     return replace(turn, request=request)
 
 
-def agent_name(turn: Turn) -> str:
-    """Who plays the turn: rows that only run something need no agent program, whichever is configured."""
+def _agent_name(turn: Turn) -> str:
+    """Who plays the turn: a handoff that only runs rows needs no agent program, whichever is configured."""
     config = turn.session.config
     if turn.role.role is Role.SUPERVISOR:
         return config.supervisor
-    writes_code = turn.handoff is not None and any(step.kind is StepKind.IMPLEMENT for step in turn.handoff.do_now)
-    if not writes_code:
-        return "plan"
-    return turn.item.engineer or config.engineer if config.engineer == "plan" else config.engineer
+    steps = turn.handoff.do_now if turn.handoff else ()
+    if all(step.kind in {StepKind.RUN, StepKind.TEST} for step in steps):
+        return EMBEDDED
+    if config.engineer == EMBEDDED and turn.item.engineer:
+        return turn.item.engineer
+    return config.engineer
 
 
 def act(turn: Turn) -> Turn:
     """Run the agent; anything but an ordinary end with code 0 fails the turn."""
     session, config = turn.session, turn.session.config
     if turn.request is None:
-        raise TurnFailed("the turn was not briefed")
-    agent = make_agent(agent_name(turn), config, session.tree.root)
+        raise AssertionError("act comes after brief")
+    agent = make_agent(_agent_name(turn), config, session.worktree.root)
 
     def started(pid: int) -> None:
         identity = process_identity(pid)

@@ -16,7 +16,7 @@ def make_bench(turn: Turn) -> TestBench:
     return TestBench(
         checkout=session.checkout,
         environment=child_environment(session.config, session.checkout.root),
-        packages=first_party(session.tree.git, turn.tree),
+        packages=first_party(session.worktree.git, turn.tree),
         scratch=turn.folder / "scratch",
         seconds=session.config.verify_minutes * 60,
         should_stop=session.interrupted,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.agenda import plan_path, read_agenda
-from orchestrator.documents import changed_rows, find_new_entry, standing_items
+from orchestrator.agenda import read_agenda
 from orchestrator.evidence.criteria import evaluator_paths
 from orchestrator.evidence.rows import selectors_of
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange
+from orchestrator.layout import HANDOFF, LEDGER, MEMORY, plan_path
 from orchestrator.policy.closure import open_rows
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.records.handoff import parse_handoff
-from orchestrator.roles import HANDOFF, LEDGER, MEMORY
+from orchestrator.records.ledger import Status
 from orchestrator.steps.base import Turn
 from orchestrator.steps.bench import make_bench
+from orchestrator.submissions import changed_rows, find_new_entry, standing_items
 
 __all__ = ["check", "collect"]
 
@@ -25,30 +26,35 @@ def _changes(turn: Turn, tree: str) -> tuple[PathChange, ...]:
     config = turn.session.config
     return tuple(
         PathChange(change.path, change.status, classify(change.path, tests=config.tests, docs=config.docs))
-        for change in turn.session.tree.git.diff_tree(turn.base, tree)
+        for change in turn.session.worktree.git.diff_tree(turn.base, tree)
     )
 
 
 def collect(turn: Turn) -> Turn:
     """Turn the worktree into a tree; commits the agent made are folded into the turn."""
-    worktree = turn.session.tree
+    worktree = turn.session.worktree
     worktree.fold_commits(turn.base, turn.id)
-    tree = worktree.tree()
+    tree = worktree.write_tree()
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
 
 
 def _is_frozen(turn: Turn, path: str) -> bool:
-    """Whether a path decides criteria that are fixed: evaluators of begun items, rows of plans that stand."""
+    """Whether a path decides criteria that are fixed.
+
+    Rows are fixed from the start of the run, or from the start of work where an agent wrote the plan. So are
+    evaluators in a plan's own folder; others are free until work on the item starts, and again when it is done.
+    """
     for item in turn.agenda.ledger.items:
         plan = turn.agenda.plans.get(item.id)
         if plan is None:
             continue
-        begun = turn.state.item(item.id).frozen is not None
+        known = turn.state.item(item.id)
+        begun = known.frozen is not None
+        from_start = turn.session.worktree.git.blob(turn.session.run.base, plan_path(item)) is not None
         if path == plan_path(item):
-            from_start = turn.session.tree.git.blob(turn.session.run.base, path) is not None
             return (begun or from_start) and changed_rows(turn.base_text(path), turn.text(path), path)
-        done = turn.state.item(item.id).status == "done"
-        if begun and not done and any(path == r or path.startswith(f"{r}/") for r in evaluator_paths(plan)):
+        fixed = (begun and known.status != Status.DONE) or (from_start and path.startswith(f"plans/active/{item.id}/"))
+        if fixed and any(path == root or path.startswith(f"{root}/") for root in evaluator_paths(plan)):
             return True
     return False
 
@@ -59,7 +65,7 @@ def _take_out(turn: Turn) -> Turn:
     crossed = crossing(turn.facts.changes, turn.role, hub, lambda path: _is_frozen(turn, path))
     if not crossed:
         return turn
-    worktree = turn.session.tree
+    worktree = turn.session.worktree
     paths = [change.path for change, _ in crossed]
     patch = worktree.git.run("diff", "--binary", "--no-renames", turn.base, turn.tree, "--", *paths)
     (turn.stage / "fences.patch").write_bytes(patch)
@@ -81,10 +87,12 @@ def _check_supervisor(turn: Turn) -> Turn:
     handoff = parse_handoff(turn.text(HANDOFF), HANDOFF)
     ledger_text = standing_items(turn.base_text(LEDGER), turn.text(LEDGER))
     if ledger_text != turn.text(LEDGER):
-        (session.tree.root / LEDGER).write_text(ledger_text, encoding="utf-8")
-    agenda = read_agenda(session.tree.root, turn.state, session.config)
+        (session.worktree.root / LEDGER).write_text(ledger_text, encoding="utf-8")
+    agenda = read_agenda(session.worktree.root, turn.state, session.config)
     focus = next((item for item in agenda.candidates if item.id == handoff.focus), None)
-    turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry, tree=session.tree.tree())
+    turn = replace(
+        turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry, tree=session.worktree.write_tree()
+    )
     phase = agenda.phase(focus, turn.state) if focus else None
     rows = open_rows(phase, turn.state.item(focus.id).verified) if phase and focus else ()
     bench = make_bench(turn)

@@ -1,33 +1,40 @@
-"""Steps record and commit: documents, hub, one commit, and the journal's last word on the turn."""
+"""Steps render and commit: documents, hub, one commit, and the journal's last word on the turn."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from orchestrator import __version__
-from orchestrator.agenda import plan_path
-from orchestrator.documents import engineer_documents, supervisor_documents
+from orchestrator.documents import (
+    ledger_after,
+    memory_after,
+    own_entry,
+    plan_after,
+    summary_after,
+    with_attempt_of,
+)
 from orchestrator.evidence.hubs import publish
 from orchestrator.facts import TurnRecord
+from orchestrator.layout import HANDOFF, LEDGER, MEMORY, plan_path, summary_path
 from orchestrator.policy.dwell import limits_of
+from orchestrator.records.handoff import with_owned_fields
 from orchestrator.records.ledger import Status
-from orchestrator.roles import HANDOFF, LEDGER, MEMORY
-from orchestrator.steps.base import Turn, TurnFailed
-from orchestrator.steps.prove import summary_path, verified_after
+from orchestrator.steps.base import Turn
+from orchestrator.steps.prove import verified_after
 
-__all__ = ["commit", "commit_message", "record"]
+__all__ = ["commit", "render"]
 
 
 def _record_of(turn: Turn) -> TurnRecord:
     if turn.record is None:
-        raise TurnFailed("the turn was not judged")
+        raise AssertionError("a turn is judged before it is kept")
     return turn.record
 
 
 def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
     """Files of the hub by repository path, what the agent left in `agent/` being there already."""
     prefix = f"{turn.hub}agent/"
-    git = turn.session.tree.git
+    git = turn.session.worktree.git
     agent = {
         path.removeprefix(turn.hub): git.blob(turn.tree, path) or b""
         for path in git.ls_tree(turn.tree)
@@ -58,36 +65,30 @@ def _blocker(turn: Turn, record: TurnRecord) -> str:
 
 def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[str, str]:
     known = turn.state.item(record.focus)
-    if turn.role.hands_off:
-        if turn.entry is None or turn.handoff is None:
-            raise TurnFailed("the supervisor left no entry or no handoff")
-        note = "new focus; no completed cycle yet" if not known.cycles else "cycles since the last accepted progress"
-        return supervisor_documents(
-            {"": turn.base_text(MEMORY), LEDGER: turn.text(LEDGER), HANDOFF: turn.text(HANDOFF)},
-            turn.entry,
-            turn.handoff,
-            record,
-            stamp=turn.stamp_text,
-            branch=turn.session.run.branch,
-            last_commit=known.last_engineer_commit,
-            dwell_note=note,
-        )
-    summary = summary_path(record.focus)
-    texts = {"": turn.base_text(summary)}
-    texts |= {path: turn.text(path) for path in (LEDGER, plan_path(turn.item), summary)}
-    return engineer_documents(
-        texts,
-        turn.agenda,
-        record,
-        stamp=turn.stamp_text,
-        status=Status(turn.status),
-        note=turn.note,
-        verified=verified_after(turn),
-        files=files,
+    statuses = {item_id: (item.status, item.note) for item_id, item in turn.state.items.items() if item.status}
+    statuses[record.focus] = (turn.status, turn.note)
+    ledger = ledger_after(turn.text(LEDGER), record, statuses)
+    if not turn.role.hands_off:
+        summary, plan = summary_path(record.focus), plan_path(turn.item)
+        return {
+            LEDGER: with_attempt_of(ledger, record, turn.stamp_text, turn.note),
+            summary: summary_after(turn.base_text(summary), turn.text(summary), record, turn.stamp_text, files),
+            **plan_after(plan, turn.text(plan), verified_after(turn)),
+        }
+    if turn.entry is None or turn.handoff is None:
+        raise AssertionError("a supervisor's turn was checked before it is recorded")
+    note = "new focus; no completed iteration yet" if not known.iterations else "iterations since the last progress"
+    entry = own_entry(
+        turn.entry, record, stamp=turn.stamp_text, dwell_note=note, last_commit=known.last_engineer_commit
     )
+    documents = {LEDGER: ledger, MEMORY: memory_after(turn.base_text(MEMORY), entry)}
+    if not (turn.handoff.branch and turn.handoff.artifacts):
+        branch = turn.session.run.branch
+        documents[HANDOFF] = with_owned_fields(turn.text(HANDOFF), branch=branch, artifacts=record.hub)
+    return documents
 
 
-def record(turn: Turn) -> Turn:
+def render(turn: Turn) -> Turn:
     """Render the harness's fields and the hub onto tree T."""
     record = _record_of(turn)
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
@@ -96,10 +97,10 @@ def record(turn: Turn) -> Turn:
     hub = _hub(turn, record) if has_evidence else {}
     names = tuple(path.removeprefix(turn.hub) for path in hub)
     documents = {path: text.encode() for path, text in _documents(turn, record, names).items()}
-    return replace(turn, tree=turn.session.tree.git.tree_with(turn.tree, {**hub, **documents}))
+    return replace(turn, tree=turn.session.worktree.git.tree_with(turn.tree, {**hub, **documents}))
 
 
-def commit_message(turn: Turn, record: TurnRecord) -> str:
+def _commit_message(turn: Turn, record: TurnRecord) -> str:
     """Message of a turn's commit: a sentence, the reasons, and the trailers another machine rebuilds from."""
     phase = f" phase {record.phase}" if record.phase else ""
     body = "\n".join(f"- {' '.join(reason.split())}" for reason in record.reasons)
@@ -119,7 +120,7 @@ def commit_message(turn: Turn, record: TurnRecord) -> str:
         "Harness-Version": __version__,
     }
     if turn.frozen:
-        trailers["Frozen-Rows"] = turn.frozen.rows[:16]
+        trailers["Frozen"] = f"rows {turn.frozen.rows[:16]}, evaluators {turn.frozen.evaluators[:16]}"
     lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]
     lines += [body, ""] if body else []
     return "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])
@@ -128,7 +129,7 @@ def commit_message(turn: Turn, record: TurnRecord) -> str:
 def commit(turn: Turn) -> Turn:
     """One commit for the turn; the journal's line comes after the branch has moved."""
     record = _record_of(turn)
-    sha = turn.session.tree.commit(turn.tree, commit_message(turn, record), turn.base)
+    sha = turn.session.worktree.commit(turn.tree, _commit_message(turn, record), turn.base)
     turn = replace(turn, record=replace(record, commit=sha))
     turn.session.journal.append("turn.committed", turn.payload())
     return turn

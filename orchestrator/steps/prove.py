@@ -5,28 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.agenda import plan_path
-from orchestrator.documents import new_sentences
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import freeze
-from orchestrator.evidence.hubs import MANIFEST, materialise
+from orchestrator.evidence.hubs import materialise
 from orchestrator.evidence.verification import Verification, tree_with_base_tests
 from orchestrator.facts import TestRun, TurnRecord, Verdict
+from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.closure import is_complete, open_rows
-from orchestrator.policy.dwell import Tier, dwell_after, tier_of
+from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.progress import Judgement, judge_engineer, judge_supervisor
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import Row, parse_plan
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.bench import make_bench
+from orchestrator.submissions import new_sentences
 
-__all__ = ["judge", "summary_path", "verified_after", "verify"]
+__all__ = ["judge", "verified_after", "verify"]
 
 
-def summary_path(item_id: str) -> str:
-    """Where an item's turn summaries stand."""
-    return f"plans/active/{item_id}/summary.md"
+def _check_frozen(turn: Turn) -> None:
+    """Hold tree T against what was frozen when work on the focus started; fences should leave no difference."""
+    frozen = turn.state.item(turn.item.id).frozen
+    path = plan_path(turn.item)
+    if frozen and freeze(parse_plan(turn.text(path), path), turn.session.worktree.git, turn.tree) != frozen:
+        reason = f"criteria of {turn.item.id} or what evaluates them differ from what was frozen when work started"
+        raise TurnFailed(f"{reason}; put them back, or start anew with --fresh to measure with the new ones")
 
 
 def _rows(turn: Turn) -> tuple[Row, ...]:
@@ -42,6 +46,7 @@ def verify(turn: Turn) -> Turn:
     """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
     if turn.role.hands_off:
         return turn
+    _check_frozen(turn)
     session = turn.session
     hubs = _hubs_of_verified_rows(turn)
 
@@ -51,7 +56,7 @@ def verify(turn: Turn) -> Turn:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
         materialise(manifest, row, session.workspace.store, folder)
 
-    git = session.tree.git
+    git = session.worktree.git
     verification = Verification(
         bench=make_bench(turn),
         git=git,
@@ -82,18 +87,9 @@ def _tests_line(turn: Turn) -> str:
 
 def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status, str]:
     plan = turn.agenda.plans.get(turn.item.id)
-    verified = {*turn.state.item(turn.item.id).verified, *judgement.verified}
-    if plan and is_complete(plan, verified):
+    if plan and is_complete(plan, {*turn.state.item(turn.item.id).verified, *judgement.verified}):
         return Status.DONE, "every criterion verified"
-    tier = tier_of(dwell, turn.item.kind)
-    if tier >= Tier.BLOCKED:
-        why = judgement.reasons[0] if judgement.reasons else "no progress"
-        status = Status.BLOCKED_ESCALATION if tier is Tier.ESCALATED else Status.BLOCKED
-        return (
-            status,
-            f"{dwell} cycles without progress, the last one: {why}; a person decides how it goes on",
-        )
-    return Status.IN_PROGRESS, ""
+    return standing_after(dwell, turn.item.kind, judgement.reasons)
 
 
 def judge(turn: Turn) -> Turn:
@@ -107,7 +103,7 @@ def judge(turn: Turn) -> Turn:
         dwell, status, note = known.dwell, Status.IN_PROGRESS, ""
         plan_text = turn.text(plan_path(turn.item))
         if known.frozen is None and plan_text:
-            frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.tree.git, turn.tree)
+            frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.worktree.git, turn.tree)
     else:
         if known is None:
             raise TurnFailed("the handoff names no focus")

@@ -218,20 +218,90 @@ def galph():
     assert project.git("rev-list", "--count", "main..loop/run-1") == "0"
 
 
-def test_an_agent_that_crashes_leaves_the_tree_as_it_was(make_project: Make, make_actor: Actor) -> None:
-    project = make_project("good")
-    actor = make_actor(
-        """
+CRASH = """
 def ralph():
     write("half.py", "unfinished")
     sys.exit(3)
 """
-    )
-    done = play(project, actor)
+
+
+def test_an_agent_that_crashes_leaves_the_tree_as_it_was(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    done = play(project, make_actor(CRASH))
     assert "exit code 3" in done.said
     assert not (project.work / "half.py").exists()
     assert "unfinished" in (project.root / ".orchestrator/turns/run-1/0002-ralph/abandoned.patch").read_text()
     assert done.focus("MEAN-FIX-001")["dwell"] == 1
+
+
+def test_an_agent_that_crashes_again_and_again_ends_the_run_and_a_better_one_goes_on(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    done = play(project, make_actor(CRASH), iterations=9)
+    assert done.code == 14
+    assert done.focus("MEAN-FIX-001")["iterations"] == 3
+    done = play(project, make_actor(CRASH), iterations=1)
+    assert done.focus("MEAN-FIX-001")["status"] == "blocked"
+    done = make_fresh(project, make_actor(""))
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
+
+
+def make_fresh(project: Project, actor: str) -> Finished:
+    return project.loop("--fresh", "--agent-command", actor, "--focus", "MEAN-FIX-001")
+
+
+def test_an_engineer_is_asked_when_the_handoff_has_more_than_rows_to_run(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    actor = make_actor(
+        """
+def galph():
+    supervise(facts, work)
+    swap("input.md", "1. Implement: `calc.py::mean", "1. Look at `calc.py")
+"""
+    )
+    done = play(project, actor)
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
+
+
+def test_the_evaluator_of_a_later_item_in_its_own_folder_cannot_be_prepared(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    project.write(f"{REPORT}/check/test_report.py", "def test_report():\n    assert False\n")
+    plan = (project.root / REPORT / "implementation.md").read_text()
+    project.write(
+        f"{REPORT}/implementation.md", plan + f"- [ ] B2: checked\n  - Test: `pytest {REPORT}/check/test_report.py`\n"
+    )
+    project.commit()
+    actor = make_actor(
+        f"""
+def ralph():
+    right()
+    write("{REPORT}/check/test_report.py", "def test_report():\\n    assert True\\n")
+    say("Did what the handoff asks.")
+"""
+    )
+    done = play(project, actor)
+    assert "check/test_report.py was put back (frozen" in done.said, done.said
+
+
+def test_a_skipped_test_is_not_passed_unless_the_plan_allows_it(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    node = f"{FIX}/acceptance/test_mean.py::test_skipped"
+    text = (project.root / FIX / "acceptance/test_mean.py").read_text()
+    project.write(
+        f"{FIX}/acceptance/test_mean.py",
+        f"import pytest\n{text}\n\n@pytest.mark.skip\ndef test_skipped():\n    assert False\n",
+    )
+    project.commit()
+    done = play(project, make_actor(""))
+    assert f"skipped, so not passed: {node}" in done.said
+    plan = (project.root / FIX / "implementation.md").read_text()
+    project.write(f"{FIX}/implementation.md", f"{plan}  - Allow-skip: {node} — needs a machine we do not have\n")
+    project.commit()
+    done = make_fresh(project, make_actor(""))
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
 
 
 def test_status_words_and_dwell_that_an_agent_wrote_are_put_back(make_project: Make, make_actor: Actor) -> None:

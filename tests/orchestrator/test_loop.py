@@ -45,7 +45,7 @@ def test_a_hasty_claim_is_refused_on_a_failing_test_and_the_second_turn_is_right
     done = project.loop("--focus", "MEAN-FIX-001")
     assert done.code == 0, done.said
     assert done.focus("MEAN-FIX-001")["refused"] == ["run-1/0002-ralph"]
-    assert done.focus("MEAN-FIX-001")["cycles"] == 2
+    assert done.focus("MEAN-FIX-001")["iterations"] == 2
     assert "measured 1 passed, 1 failed, 2 collected" in done.said
     ledger = (project.work / "docs/fix_plan.md").read_text()
     assert "refused" in ledger
@@ -76,7 +76,7 @@ def test_a_liar_is_blocked_after_four_cycles_and_the_report_says_why(make_projec
     done = project.loop("--focus", "MEAN-FIX-001")
     assert done.code == 12, done.said
     focus = done.focus("MEAN-FIX-001")
-    assert (focus["status"], focus["cycles"], focus["dwell"], focus["verified"]) == ("blocked", 4, 4, [])
+    assert (focus["status"], focus["iterations"], focus["dwell"], focus["verified"]) == ("blocked", 4, 4, [])
     report = next((project.work / "plans/active/MEAN-FIX-001/reports").glob("*/blocker.md")).read_text()
     assert report.count("refused") == 4
 
@@ -84,7 +84,7 @@ def test_a_liar_is_blocked_after_four_cycles_and_the_report_says_why(make_projec
 def test_a_lazy_engineer_makes_no_progress_and_is_blocked_too(make_project: Make) -> None:
     done = make_project("lazy").loop("--focus", "MEAN-FIX-001")
     assert done.code == 12, done.said
-    assert done.focus("MEAN-FIX-001")["cycles"] == 4
+    assert done.focus("MEAN-FIX-001")["iterations"] == 4
 
 
 def test_the_users_own_uncommitted_files_stay_byte_for_byte(make_project: Make) -> None:
@@ -161,7 +161,7 @@ def ralph():
     assert has_ended(marker.read_text())
     turns = project.git("log", "--format=%(trailers:key=Turn-Id,valueonly)", "main..loop/run-1").split()
     assert len(turns) == len(set(turns))
-    assert done.focus("MEAN-FIX-001")["cycles"] == 1
+    assert done.focus("MEAN-FIX-001")["iterations"] == 1
 
 
 def test_an_interrupt_ends_the_loop_at_a_safe_point_and_the_next_start_goes_on(
@@ -174,7 +174,7 @@ def test_an_interrupt_ends_the_loop_at_a_safe_point_and_the_next_start_goes_on(
     assert running.wait(20) == 130
     done = project.loop()
     assert done.code == 0, done.said
-    assert done.focus("MEAN-FIX-001")["cycles"] == 1
+    assert done.focus("MEAN-FIX-001")["iterations"] == 1
     assert done.focus("MEAN-FIX-001")["dwell"] == 0
 
 
@@ -206,6 +206,40 @@ def test_an_item_whose_need_is_missing_waits_and_wakes_when_it_is_there(make_pro
     woken = project.loop()
     assert woken.code == 0, woken.said
     assert woken.focus("MEAN-FIX-001")["status"] == "done"
+
+
+def test_an_item_that_a_person_lets_wait_does_not_start_by_itself(make_project: Make) -> None:
+    project = make_project("good")
+    ledger = (project.root / "docs/fix_plan.md").read_text()
+    project.write("docs/fix_plan.md", ledger.replace("Status: pending", "Status: waiting — beam time on Monday", 1))
+    project.commit()
+    done = project.loop()
+    assert done.code == 10, done.said
+    assert done.focus("MEAN-FIX-001")["obstacle"] == "waiting: beam time on Monday"
+
+
+def test_an_interrupt_while_a_need_is_provided_leaves_the_item_as_it_was(make_project: Make) -> None:
+    project = make_project("good")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    project.write(plan, (project.root / plan).read_text().rstrip("\n") + "\n  - Needs: dataset:numbers\n")
+    project.write("orchestration.yaml", "needs:\n  dataset: sleep 60\n")
+    project.commit()
+    running = start(project)
+    wait_for(lambda: (project.root / ".orchestrator/needs/dataset-numbers.log").exists())
+    running.send_signal(signal.SIGINT)
+    assert running.wait(20) == 130
+    status = json.loads(project.command("orchestrator", "status", "--json").stdout)
+    assert status["items"][0]["status"] == "pending"
+
+
+def test_a_template_that_asks_for_more_than_there_is_ends_the_run_with_nothing_left_open(make_project: Make) -> None:
+    project = make_project("good")
+    project.write("prompts/supervisor.md", "{{ no_such_fact }}")
+    project.commit()
+    done = project.loop()
+    assert done.code == 2
+    assert "'no_such_fact' is undefined" in done.said
+    assert json.loads(project.command("orchestrator", "status", "--json").stdout)["open_turn"] is None
 
 
 def test_limits_end_the_run_with_their_own_code(make_project: Make) -> None:

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.errors import ExitCode
 from orchestrator.facts import Claim, Facts, PathChange, PathClass, RowResult, RowVerdict, TestRun, Verdict
 from orchestrator.policy.closure import is_complete, open_phase, ticks
 from orchestrator.policy.dwell import Tier, dwell_after, tier_of
-from orchestrator.policy.ending import ExitCode, limit_reached, nothing_runnable
+from orchestrator.policy.ending import limit_reached, nothing_runnable
 from orchestrator.policy.fences import classify, crossing
-from orchestrator.policy.focus import candidates, find_cycle, standings
+from orchestrator.policy.focus import candidates, find_circle, standings
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.policy.progress import judge_engineer
 from orchestrator.records.handoff import parse_handoff
@@ -63,6 +64,8 @@ def test_fences_stop_each_role_at_what_is_not_its_own() -> None:
     assert [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda _: False)] == ["input.md", hub + "metrics.json"]
     assert [c.path for c, _ in crossing(changes, SUPERVISOR, hub, lambda _: False)] == ["calc.py", hub + "metrics.json"]
     assert "calc.py" in [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda path: path == "calc.py")]
+    own = [PathChange("agent/core.py", "M", PathClass.PRODUCTION)]
+    assert [c.path for c, _ in crossing(own, SUPERVISOR, "", lambda _: False)] == ["agent/core.py"]
 
 
 def test_work_in_progress_comes_first_then_priority_then_the_ledgers_order() -> None:
@@ -92,7 +95,7 @@ def test_two_items_in_progress_keep_a_third_from_being_started() -> None:
 def test_a_cycle_is_found_exactly_when_there_is_one(edges: list[tuple[int, int]]) -> None:
     needs = {n: sorted({b for a, b in edges if a == n}) for n in range(6)}
     rows = [(f"N-{n}", ", ".join(f"N-{m}" for m in needs[n]) or "None", "High", "pending") for n in range(6)]
-    cycle = find_cycle(ledger_of(*rows))
+    cycle = find_circle(ledger_of(*rows))
     reach = {n: set(needs[n]) for n in needs}
     for _ in needs:
         reach = {n: reach[n] | {far for near in reach[n] for far in reach[near]} for n in reach}
@@ -249,6 +252,6 @@ def test_each_ending_has_its_code() -> None:
     assert limit_reached(State(), iterations=2, minutes=1.9, **limits) is None
     assert limit_reached(State(), iterations=3, minutes=0, **limits) is not None
     assert limit_reached(State(), iterations=0, minutes=2.1, **limits) is not None
-    failed = limit_reached(State(failures=4), iterations=0, minutes=0, max_iterations=None, max_minutes=None)
+    failed = limit_reached(State(failures={"ralph": 3}), iterations=0, minutes=0, max_iterations=None, max_minutes=None)
     assert failed is not None
     assert failed.code is ExitCode.AGENT_FAILED

@@ -1,0 +1,46 @@
+"""Where the loop's documents stand in a repository."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from orchestrator.records.hub import hub_stamp, parse_hub_stamp
+from orchestrator.records.ledger import Item
+
+__all__ = [
+    "FINDINGS",
+    "HANDOFF",
+    "LEDGER",
+    "MANIFEST",
+    "MEMORY",
+    "hub_path",
+    "plan_path",
+    "stamp_of_hub",
+    "summary_path",
+]
+
+MEMORY = "galph_memory.md"
+HANDOFF = "input.md"
+LEDGER = "docs/fix_plan.md"
+FINDINGS = "docs/findings.md"
+MANIFEST = "manifest.json"
+
+
+def plan_path(item: Item) -> str:
+    """Return where an item's plan stands."""
+    return item.working_plan or f"plans/active/{item.id}/implementation.md"
+
+
+def summary_path(item_id: str) -> str:
+    """Return where an item's turn summaries stand."""
+    return f"plans/active/{item_id}/summary.md"
+
+
+def hub_path(item_id: str, stamp: datetime) -> str:
+    """Return the hub of an iteration on an item, with a slash at its end."""
+    return f"plans/active/{item_id}/reports/{hub_stamp(stamp)}/"
+
+
+def stamp_of_hub(path: str) -> datetime:
+    """Return the time stamp in a hub's path."""
+    return parse_hub_stamp(path.rstrip("/").rpartition("/")[2])

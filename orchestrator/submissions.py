@@ -1,0 +1,66 @@
+"""What an agent left in the documents: read out of them, and kept within what is its own; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.evidence.criteria import rows_digest
+from orchestrator.layout import LEDGER, MEMORY
+from orchestrator.records.ledger import Status, parse_ledger, with_status
+from orchestrator.records.memory import MemoryEntry, parse_memory
+from orchestrator.records.plan import parse_plan
+from orchestrator.records.summary import TurnSummary, parse_summary
+
+__all__ = ["Entry", "changed_rows", "find_new_entry", "new_sentences", "standing_items"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The entry a supervisor added to its memory, or why there is none to use."""
+
+    entry: MemoryEntry | None
+    refusals: tuple[str, ...] = ()
+
+
+def find_new_entry(before: str, after: str) -> Entry:
+    """Return the one entry that `after` appends to `before`."""
+    if not after.startswith(before):
+        return Entry(
+            None,
+            (f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else",),
+        )
+    known = len(parse_memory(before, MEMORY).entries)
+    found = parse_memory(after, MEMORY).entries[known:]
+    if len(found) != 1:
+        return Entry(None, (f"{MEMORY}: expected one new entry at the end, found {len(found)}; append exactly one",))
+    return Entry(found[0])
+
+
+def changed_rows(before: str, after: str, path: str) -> bool:
+    """Whether anything that decides a criterion differs between two versions of a plan."""
+    return rows_digest(parse_plan(before, path)) != rows_digest(parse_plan(after, path))
+
+
+def new_sentences(before: str, after: str, path: str) -> tuple[TurnSummary | None, tuple[tuple[int, str], ...]]:
+    """Return the summary an engineer added on top, with its sentences and their line numbers."""
+    old, new = parse_summary(before, path).turns, parse_summary(after, path).turns
+    if len(new) <= len(old):
+        return None, ()
+    added = new[0]
+    lines = after.splitlines()
+    numbered = []
+    for sentence in added.sentences:
+        number = next((n for n, line in enumerate(lines, 1) if n >= added.line and sentence in line), added.line)
+        numbered.append((number, sentence))
+    return added, tuple(numbered)
+
+
+def standing_items(before: str, after: str) -> str:
+    """Return the ledger with every standing item as it was, and the items a supervisor added at its end."""
+    known = {item.id for item in parse_ledger(before, LEDGER).items}
+    text = before
+    for item in parse_ledger(after, LEDGER).items:
+        if item.id not in known:
+            text = text.rstrip("\n") + "\n\n" + item.raw.strip("\n") + "\n"
+            text = with_status(text, item.id, Status.PENDING, "")
+    return text
