@@ -95,9 +95,7 @@ def parse_json_entry(path: Path, key: str, array: NDArray[np.generic]) -> dict[s
     try:
         value = json.loads(str(array.item()))
     except ValueError as error:
-        raise DataError(
-            f"{path}: {key}: expected JSON text, found {array.dtype} {array.shape}: {error}"
-        ) from error
+        raise DataError(f"{path}: {key}: expected JSON text, found {array.dtype} {array.shape}: {error}") from error
     if not isinstance(value, dict):
         raise DataError(f"{path}: {key}: expected a JSON mapping, found {type(value).__name__}")
     return value

@@ -257,7 +257,7 @@ def test_an_engineer_is_asked_when_the_handoff_has_more_than_rows_to_run(make_pr
         """
 def galph():
     supervise(facts, work)
-    swap("input.md", "1. Implement: `calc.py::mean", "1. Look at `calc.py")
+    swap("input.md", "1. Implement: calc.py::mean", "1. Look at calc.py")
 """
     )
     done = play(project, actor)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from ptycho.physics.overlap import disc_overlap
 
 
