@@ -15,7 +15,7 @@ __all__ = ["FrameSet", "find_held_out", "probe_radius", "select_frames"]
 
 HELD_OUT_FRACTION = 0.065
 HELD_OUT_SEED = 20_260_101  # never tuned: another seed is another study
-MINIMUM_COVER = 4  # other frames whose probe reaches the centre of a held-out frame
+MINIMUM_COVER = 4  # frames left to the solver whose probe reaches the centre of a held-out frame
 
 
 class FrameSet(StrEnum):
@@ -41,7 +41,9 @@ def probe_radius(probe: NDArray[np.complexfloating]) -> float:
 def find_held_out(scan: Scan) -> NDArray[np.int64]:
     """Return the sorted indices of the held-out frames: a fixed draw of 6.5 % of all frames.
 
-    Candidates are frames whose centre lies within the probe's 90 % radius of at least 4 other frames.
+    A frame's centre must lie within the probe's 90 % radius of at least 4 frames that are not held out.
+    Frames are drawn in a seeded order, and one is passed over when it would leave itself or a neighbour drawn
+    before with fewer; where overlap is sparse, fewer than 6.5 % are held out.
 
     Raises
     ------
@@ -49,16 +51,26 @@ def find_held_out(scan: Scan) -> NDArray[np.int64]:
         If no frame is covered well enough.
     """
     tree = cKDTree(scan.probe_positions)
-    neighbours = tree.query_ball_point(scan.probe_positions, probe_radius(scan.probe), return_length=True) - 1
-    candidates = np.flatnonzero(neighbours >= MINIMUM_COVER)
+    within = tree.query_ball_point(scan.probe_positions, probe_radius(scan.probe))
+    neighbours = [np.setdiff1d(near, frame) for frame, near in enumerate(within)]
+    cover = np.array([near.size for near in neighbours])
+    candidates = np.flatnonzero(cover >= MINIMUM_COVER)
     if candidates.size == 0:
         raise DataError(
             f"{scan.name}: expected frames covered by at least {MINIMUM_COVER} others, found at most "
-            f"{int(neighbours.max())}; held-out scores need a scan with overlap"
+            f"{int(cover.max())}; held-out scores need a scan with overlap"
         )
     count = min(max(1, round(HELD_OUT_FRACTION * scan.n_frames)), candidates.size)
-    rng = np.random.default_rng(HELD_OUT_SEED)
-    return np.sort(rng.choice(candidates, count, replace=False)).astype(np.int64)
+    held: list[int] = []
+    for frame in np.random.default_rng(HELD_OUT_SEED).permutation(candidates):
+        drawn_near = np.intersect1d(neighbours[frame], np.array(held, np.int64))
+        if cover[frame] < MINIMUM_COVER or (cover[drawn_near] <= MINIMUM_COVER).any():
+            continue
+        held.append(int(frame))
+        cover[neighbours[frame]] -= 1
+        if len(held) == count:
+            break
+    return np.sort(held).astype(np.int64)
 
 
 def select_frames(scan: Scan, which: FrameSet) -> NDArray[np.int64]:

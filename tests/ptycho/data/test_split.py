@@ -16,9 +16,19 @@ def test_held_out_frames_are_few_fixed_and_well_covered(small_scan: Scan) -> Non
     held = find_held_out(small_scan)
     assert 0.05 <= held.size / small_scan.n_frames <= 0.08
     np.testing.assert_array_equal(held, find_held_out(small_scan))
-    tree, radius = cKDTree(small_scan.probe_positions), probe_radius(small_scan.probe)
+    seen = cKDTree(small_scan.probe_positions[select_frames(small_scan, FrameSet.TRAIN)])
     for frame in held:
-        assert len(tree.query_ball_point(small_scan.probe_positions[frame], radius)) > 4
+        assert len(seen.query_ball_point(small_scan.probe_positions[frame], probe_radius(small_scan.probe))) >= 4
+
+
+def test_a_held_out_frame_keeps_four_neighbours_that_the_solver_sees(small_scan: Scan) -> None:
+    """Five frames cover each other, the others nothing: only one of the five can be held out, not the draw's three."""
+    positions = 100.0 * np.arange(45)[:, None] * (1, 1)
+    positions[20:25] = positions[20] + np.array([(0, 0), (1, 0), (0, 1), (1, 1), (2, 2)])
+    scan = replace(small_scan.select(np.arange(45)), probe_positions=positions)
+    held = find_held_out(scan)
+    assert held.size == 1
+    assert 20 <= held[0] < 25
 
 
 def test_the_sets_share_no_frame_that_they_should_not(small_scan: Scan) -> None:
