@@ -15,6 +15,7 @@ __all__ = ["Crossing", "RingCorrelation", "find_crossing", "half_bit", "ring_cor
 FloatArray = NDArray[np.float64]
 
 NYQUIST = 0.5  # cycles per pixel
+FEWEST_SAMPLES = 4.0  # of a ring that can decide; with one sample half a bit asks for a correlation of 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,9 @@ def half_bit(n_effective: FloatArray) -> FloatArray:
 def find_crossing(curve: RingCorrelation, threshold: FloatArray | float) -> Crossing:
     """Return where the curve first falls below the threshold, interpolated linearly between rings.
 
+    The first rings of a small or ragged region hold hardly one independent sample: the search starts at the
+    first ring with four. Frequency 0 means that the curve lies below there, or that no ring has four.
+
     Parameters
     ----------
     curve
@@ -127,12 +131,16 @@ def find_crossing(curve: RingCorrelation, threshold: FloatArray | float) -> Cros
     threshold
         One value, or one for each ring.
     """
+    decisive = np.flatnonzero(curve.n_effective >= FEWEST_SAMPLES)
+    if decisive.size == 0:
+        return Crossing(0.0, at_least_nyquist=False)
+    first = int(decisive[0])
     excess = curve.correlation - threshold
-    below = np.flatnonzero(excess < 0)
+    below = first + np.flatnonzero(excess[first:] < 0)
     if below.size == 0:
         return Crossing(NYQUIST, at_least_nyquist=True)
     last = int(below[0])
-    if last == 0:
+    if last == first:
         return Crossing(0.0, at_least_nyquist=False)
     part = excess[last - 1] / (excess[last - 1] - excess[last])
     step = curve.frequency[last] - curve.frequency[last - 1]

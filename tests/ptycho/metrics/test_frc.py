@@ -92,10 +92,33 @@ def test_half_a_bit_is_the_published_curve() -> None:
 
 
 def test_a_crossing_is_interpolated_between_rings() -> None:
-    curve = RingCorrelation(np.array([0.1, 0.2, 0.3]), np.array([0.9, 0.6, 0.2]), np.ones(3))
+    curve = RingCorrelation(np.array([0.1, 0.2, 0.3]), np.array([0.9, 0.6, 0.2]), np.full(3, 50.0))
     assert find_crossing(curve, 0.5).frequency == pytest.approx(0.225)
     assert find_crossing(curve, 0.95).frequency == 0
     assert find_crossing(curve, 0.1).at_least_nyquist
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_nearly_identical_images_agree_up_to_nyquist_however_small_their_region(ragged: bool) -> None:
+    """An L, or a square, so small in its frame that the first rings hold less than one independent sample."""
+    region = np.zeros((200, 180), bool)
+    region[60:100, 50:90] = True
+    if ragged:
+        region[60:150, 50:72] = True
+        region[60:82, 50:150] = True
+        region[82:, 72:] = False
+    window = soft_window(region)
+    image = noise(0, region.shape)
+    curve = ring_correlation(image, image + 0.01 * noise(2, region.shape), window)
+    assert curve.n_effective[0] < 1
+    assert find_crossing(curve, half_bit(curve.n_effective)).at_least_nyquist
+    other = ring_correlation(image, noise(1, region.shape), window)
+    assert find_crossing(other, half_bit(other.n_effective)).frequency < 0.1
+
+
+def test_a_curve_without_a_decisive_ring_proves_nothing() -> None:
+    curve = RingCorrelation(np.array([0.25, 0.5]), np.ones(2), np.array([0.4, 0.9]))
+    assert find_crossing(curve, 0.5).frequency == 0
 
 
 def test_images_that_do_not_fit_are_refused() -> None:
