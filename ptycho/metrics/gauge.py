@@ -26,7 +26,8 @@ class Gauged:
     Attributes
     ----------
     image
-        The object with its place; `image.region` is where the illumination is at least 10 % of its maximum.
+        The object with its place, padded so that no patch leaves it; `image.region` is where the
+        illumination is at least 10 % of its maximum.
     probe
         (m, h, w) complex128, modes orthogonal, strongest first.
     coverage
@@ -56,10 +57,15 @@ def fix_gauge(
 ) -> Gauged:
     """Return the same physical result in the one gauge.
 
-    Nothing here changes the predicted intensities: modes are mixed by a unitary matrix; |P|² is centred on
-    sample (h//2, w//2) with the origin moved along; median |O| over the covered region becomes 1 by P → aP,
-    O → O/a, so that Σ|P|² is the mean counts of a frame over the mean transmission; the plane of phase that
-    makes the covered object most coherent is removed from O and put on P; the covered mean has phase 0.
+    Modes are mixed by a unitary matrix; the plane of phase that makes the covered object most coherent is
+    removed from O and put on P; |P|² is centred on sample (h//2, w//2) with the origin moved along; median |O|
+    over the covered region becomes 1 by P → aP, O → O/a; the covered mean has phase 0. The ramp goes first:
+    what else is done then no longer depends on it.
+
+    Predicted intensities stay as they are but for the tails of the probe, which the centring moves
+    periodically (some 0.5 % of R on the Siemens star); scores are taken from the result as it was returned.
+    Power of the probe times mean transmission is the predicted mean counts of a frame: the measured ones when
+    the probe comes scaled to them.
 
     Parameters
     ----------
@@ -84,17 +90,19 @@ def fix_gauge(
     if not (np.any(object_) and np.any(probe)):
         raise ShapeError("gauge: expected an object and a probe, found only zeros; the reconstruction failed")
     modes = _orthogonal_modes(probe.astype(np.complex128))
-    modes, moved = _centred(modes)
-    origin = origin - moved
-    coverage = illumination(modes, positions, origin, object_.shape)
-    region = coverage >= COVERED * coverage.max()
     image = object_.astype(np.complex128)
-    scale = float(np.median(np.abs(image[region])))
+    region = _covered(illumination(modes, positions, origin, image.shape))
     slope, _ = find_plane(np.where(region, image, 0))
-    image = image * plane(image.shape, -slope, 0.0) / scale
-    image *= np.exp(-1j * np.angle(image[region].sum()))
-    modes = modes * plane(modes.shape[1:], slope, 0.0) * scale
-    return Gauged(Placed(image, origin, region), modes, coverage * scale**2)
+    image = image * plane(image.shape, -slope, 0.0)
+    modes, moved = _centred(modes * plane(modes.shape[1:], slope, 0.0))
+    rim = np.ceil(np.abs(moved)).astype(int)  # patches move with the origin and must stay on the object
+    image = np.pad(image, [(width, width) for width in rim], mode="edge")
+    origin = origin - moved - rim
+    coverage = illumination(modes, positions, origin, image.shape)
+    region = _covered(coverage)
+    scale = float(np.median(np.abs(image[region])))
+    image = image * np.exp(-1j * np.angle(image[region].sum())) / scale
+    return Gauged(Placed(image, origin, region), modes * scale, coverage * scale**2)
 
 
 def illumination(
@@ -118,6 +126,12 @@ def illumination(
     for y, x in np.clip(corners, (-h, -w), shape) + np.array((h, w)):
         padded[y : y + h, x : x + w] += intensity
     return padded[h:-h, w:-w]
+
+
+def _covered(coverage: FloatArray) -> NDArray[np.bool_]:
+    """Return where the illumination is at least 10 % of its maximum."""
+    region: NDArray[np.bool_] = coverage >= COVERED * coverage.max()
+    return region
 
 
 def _orthogonal_modes(probe: ComplexArray) -> ComplexArray:
