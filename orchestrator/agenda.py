@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,13 +17,21 @@ from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_le
 from orchestrator.records.plan import Phase, Plan, parse_plan
 from orchestrator.state import State
 
-__all__ = ["Agenda", "read_agenda", "read_text"]
+__all__ = ["Agenda", "Reader", "folder_reader", "read_agenda"]
 
 
-def read_text(root: Path, path: str) -> str:
-    """Text of a document below `root`, empty when it does not exist; damaged bytes become U+FFFD."""
-    target = root / path
-    return target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else ""
+Reader = Callable[[str], str]
+"""Gives a document's text by its repository path, empty when it does not exist."""
+
+
+def folder_reader(root: Path) -> Reader:
+    """Return a reader of the files below `root`; damaged bytes become U+FFFD."""
+
+    def read(path: str) -> str:
+        target = root / path
+        return target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else ""
+
+    return read
 
 
 @dataclass(frozen=True)
@@ -78,17 +86,17 @@ def _as_the_run_knows(ledger: Ledger, state: State) -> Ledger:
     return replace(ledger, items=tuple(items))
 
 
-def read_agenda(root: Path, state: State, config: Config) -> Agenda:
-    """Read the documents below `root` and hold them against the state.
+def read_agenda(read: Reader, state: State, config: Config) -> Agenda:
+    """Read the documents and hold them against the state.
 
     Raises
     ------
     ConfigError
         The ledger is missing or damaged, has a circle of dependencies, or does not know the focus asked for.
     """
-    text = read_text(root, LEDGER)
+    text = read(LEDGER)
     if not text:
-        raise ConfigError(f"{root / LEDGER}: missing or empty; the loop reads there what is to be done")
+        raise ConfigError(f"{LEDGER}: missing or empty; the loop reads there what is to be done")
     ledger = _as_the_run_knows(parse_ledger(text, LEDGER), state)
     if ledger.problems:
         raise ConfigError("\n".join(str(problem) for problem in ledger.problems))
@@ -99,12 +107,10 @@ def read_agenda(root: Path, state: State, config: Config) -> Agenda:
         known = ", ".join(item.id for item in ledger.items)
         raise ConfigError(f"--focus {config.focus}: not in {LEDGER}; known are {known}")
     plans = {
-        item.id: parse_plan(plan_text, plan_path(item))
-        for item in ledger.items
-        if (plan_text := read_text(root, plan_path(item)))
+        item.id: parse_plan(plan_text, plan_path(item)) for item in ledger.items if (plan_text := read(plan_path(item)))
     }
     lowest = Priority.LOW if config.focus else Priority[config.priority.upper()]
     found = standings(ledger, lowest, lambda item: _obstacle(item, plans.get(item.id), state, config))
-    known_findings = read_text(root, FINDINGS)
+    known_findings = read(FINDINGS)
     findings = parse_findings(known_findings, FINDINGS).findings if known_findings else ()
     return Agenda(ledger, plans, tuple(findings), found, candidates(found))

@@ -106,7 +106,7 @@ class ExpectResult:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One runnable row as the harness ran it."""
+    """One runnable row as the harness ran it; `files` are the SHA-256 of what it wrote, by name."""
 
     row: str
     verdict: RowVerdict
@@ -115,6 +115,7 @@ class RowResult:
     exit_code: int | None = None
     expects: tuple[ExpectResult, ...] = ()
     tests: TestRun | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

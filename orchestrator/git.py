@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,9 @@ class Git:
     env
         Environment to start from; its `GIT_*` variables are dropped. Empty: only where programs and the
         home folder are, so that the user's identity and ignore rules hold.
+    git_dir
+        The git directory of the checkout at `root`; by default git looks for it. A checkout that somebody else
+        may change is given its own, so that without its `.git` git does not find the repository around it.
 
     Notes
     -----
@@ -88,6 +91,7 @@ class Git:
     root: Path
     timeout_s: float = field(default=60.0, kw_only=True)
     env: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    git_dir: Path | None = field(default=None, kw_only=True)
 
     def run(
         self,
@@ -119,7 +123,7 @@ class Git:
             process = subprocess.Popen(
                 (*_PREFIX, *args),
                 cwd=self.root,
-                env={**self._environment(), **(env or {})},
+                env={**self._environment(), **self._place(), **(env or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -152,8 +156,8 @@ class Git:
         stdin: bytes | None = None,
         ok: Sequence[int] = (0,),
     ) -> str:
-        """Run one git command and return what it printed as text, without white space around it."""
-        return _decode(self.run(*args, env=env, stdin=stdin, ok=ok)).strip()
+        """Run one git command and return what it printed as text, without the line break at its end."""
+        return _decode(self.run(*args, env=env, stdin=stdin, ok=ok)).removesuffix("\n")
 
     def head(self) -> str:
         """Return the id of the commit that is checked out."""
@@ -254,7 +258,7 @@ class Git:
         str
             Id of the tree.
         """
-        there = Git(worktree, timeout_s=self.timeout_s, env=self.env)
+        there = replace(self, root=worktree)
         if index is None:
             index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", "orchestrator-index"))
         private = {"GIT_INDEX_FILE": str(index.absolute())}
@@ -292,6 +296,11 @@ class Git:
             if name:
                 commits.append(Commit(name, _parse_trailers(trailers)))
         return tuple(commits)
+
+    def _place(self) -> dict[str, str]:
+        if self.git_dir is None:
+            return {}
+        return {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.root)}
 
     def _environment(self) -> dict[str, str]:
         start = self.env or {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path.home())}

@@ -33,7 +33,8 @@ def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
         return
     good = {Verdict.PROGRESS: True, Verdict.REFUSED: False}.get(result.verdict)
     for reason in result.reasons:
-        session.live.fact(reason, good=good)
+        is_gain = any(word in reason for word in (" verified", " → ", " mapped tests pass"))
+        session.live.fact(reason, good=True if is_gain else None if good else good)
     if result.verdict is Verdict.HANDOFF:
         session.live.fact(f"handoff: {result.focus}, phase {result.phase or 'to be planned'}")
     else:
@@ -71,8 +72,8 @@ def iterate(session: Session, agenda: Agenda, stopping: Callable[[], bool]) -> N
             return
         handoff_record = result
     state = replace(session.state, iteration=iteration)
-    agenda = read_agenda(session.worktree.root, state, session.config)
-    handoff = parse_handoff((session.worktree.root / HANDOFF).read_text(encoding="utf-8"), HANDOFF)
+    agenda = read_agenda(session.read, state, session.config)
+    handoff = parse_handoff(session.read(HANDOFF), HANDOFF)
     focus = agenda.ledger.item(handoff_record.focus)
     turn = Turn(
         session,

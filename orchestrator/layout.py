@@ -13,6 +13,7 @@ __all__ = [
     "LEDGER",
     "MANIFEST",
     "MEMORY",
+    "OWN_DOCUMENTS",
     "hub_path",
     "plan_path",
     "stamp_of_hub",
@@ -24,6 +25,7 @@ HANDOFF = "input.md"
 LEDGER = "docs/fix_plan.md"
 FINDINGS = "docs/findings.md"
 MANIFEST = "manifest.json"
+OWN_DOCUMENTS = (MEMORY, HANDOFF, LEDGER, FINDINGS)
 
 
 def plan_path(item: Item) -> str:

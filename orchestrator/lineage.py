@@ -22,6 +22,7 @@ __all__ = [
     "find_family",
     "make_mark",
     "open_pidfd",
+    "own_identity",
     "process_identity",
     "start_time_of",
     "sweep_orphans",
@@ -129,6 +130,12 @@ def process_identity(pid: int) -> str | None:
     """
     process = _read_process(pid)
     return None if process is None else f"{_boot()}:{process.start}:{_mark_of(process.parent)}"
+
+
+def own_identity() -> str | None:
+    """Tell this process, by the mark its children carry, so that a later one can sweep what it left behind."""
+    start = start_time_of(os.getpid())
+    return None if start is None else f"{_boot()}:{start}:{_mark_of(os.getpid())}"
 
 
 def make_mark() -> dict[str, str]:

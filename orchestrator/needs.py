@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.config import child_environment
-from orchestrator.evidence.rows import resolve_command
+from orchestrator.evidence.commands import resolve_command
 from orchestrator.policy.closure import open_rows
 from orchestrator.process import Ending, Limits, run_child
 from orchestrator.records.ledger import Item, Status
@@ -67,13 +67,13 @@ def _may_wake(item: Item, agenda: Agenda, session: Session) -> bool:
 
 def provide_needs(session: Session) -> Agenda:
     """Return an agenda whose candidates have all they need; items that lack something wait until it is there."""
-    agenda = read_agenda(session.worktree.root, session.state, session.config)
+    agenda = read_agenda(session.read, session.state, session.config)
     for item in agenda.ledger.items:
         if _may_wake(item, agenda, session) and not _obstacle(item, agenda, session):
             begun = session.state.item(item.id).iterations > 0
             _set(session, item, Status.IN_PROGRESS if begun else Status.PENDING, "")
     while True:
-        agenda = read_agenda(session.worktree.root, session.state, session.config)
+        agenda = read_agenda(session.read, session.state, session.config)
         missing = {item: reason for item in agenda.candidates if (reason := _obstacle(item, agenda, session))}
         if not missing or session.interrupted():
             return agenda

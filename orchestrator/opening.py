@@ -12,28 +12,29 @@ from types import FrameType
 
 from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
-from orchestrator.evidence.checkout import open_checkout
+from orchestrator.evidence.checkout import Checkout
 from orchestrator.journal import Journal
+from orchestrator.lineage import own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
 from orchestrator.prompts import Prompts, prompt_folders
 from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, fold
 from orchestrator.turn import settle
-from orchestrator.workspace import Workspace, open_run_worktree, start_run
+from orchestrator.workspace import Workspace, linked_git, open_run_worktree, start_run
 
 __all__ = ["open_session", "signals_as_request"]
 
 
 @contextmanager
 def signals_as_request() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM become a request that the loop answers at a safe point; the value tells whether one came."""
+    """Make SIGINT, SIGTERM and SIGHUP a request that the loop answers at a safe point; the value tells of one."""
     asked: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield lambda: bool(asked)
     finally:
@@ -92,19 +93,23 @@ def open_session(
         journal = stack.enter_context(Journal.open(workspace.journal_path))
         stack.callback(live.close)
         run, new = _run(workspace, journal, fresh=fresh)
+        verify = workspace.home / "verify"
         session = Session(
             config=config,
             workspace=workspace,
             run=run,
             worktree=open_run_worktree(workspace, run),
-            checkout=open_checkout(workspace.git, workspace.home / "verify"),
+            checkout=Checkout(
+                verify, linked_git(workspace.git, verify, "--detach", "--no-checkout", str(verify), "HEAD")
+            ),
             journal=journal,
             live=live,
             prompts=Prompts(prompt_folders(workspace.root)),
             interrupted=interrupted,
         )
-        if not new:
-            journal.append("run.resumed", {"run": run.name})
+        for pid, identity in session.state.harness:
+            sweep_orphans(pid, identity)
+        journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         _tell_start(session, new=new)
         left = session.state.open_turn
         if left is not None:

@@ -39,6 +39,10 @@ class Session:
     interrupted: Callable[[], bool]
     provided: set[str] = field(default_factory=set)
 
+    def read(self, path: str) -> str:
+        """Return a document as the run's branch has it."""
+        return self.worktree.text(self.worktree.head(), path)
+
     @property
     def state(self) -> State:
         """The state as the journal tells it now."""

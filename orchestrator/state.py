@@ -43,7 +43,6 @@ class OpenTurn:
 
     turn: str
     base: str
-    pids: tuple[tuple[int, str], ...] = ()
     verified: Mapping[str, Any] | None = None
 
 
@@ -52,7 +51,8 @@ class State:
     """The run as the journal tells it.
 
     `items` holds only what differs from the ledger; `open_handoff` is the supervisor's turn that no engineer has
-    answered yet; `failures` counts the turns each role had abandoned in a row since the loop was started.
+    answered yet; `failures` counts the turns each role had abandoned in a row since the loop was started;
+    `harness` is the process that opened the run last.
     """
 
     run: RunInfo | None = None
@@ -63,6 +63,7 @@ class State:
     iteration: int = 0
     open_turn: OpenTurn | None = None
     open_handoff: TurnRecord | None = None
+    harness: tuple[tuple[int, str | None], ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
 
     def item(self, item_id: str) -> ItemState:
@@ -88,19 +89,12 @@ def _with_item(state: State, item_id: str, **changes: object) -> State:
 
 def _run(state: State, data: Mapping[str, Any]) -> State:
     info = RunInfo(data["run"], data["branch"], data["base"], data["worktree"])
-    return State(run=info, runs=(*state.runs, info.name))
+    return State(run=info, runs=(*state.runs, info.name), harness=state.harness)
 
 
 def _started(state: State, data: Mapping[str, Any]) -> State:
     turn = OpenTurn(data["turn"], data["base"])
     return replace(state, open_turn=turn, started=state.started + 1, iteration=data["iteration"])
-
-
-def _agent(state: State, data: Mapping[str, Any]) -> State:
-    if state.open_turn is None:
-        return state
-    pids = (*state.open_turn.pids, (data["pid"], data["identity"]))
-    return replace(state, open_turn=replace(state.open_turn, pids=pids))
 
 
 def _verified(state: State, data: Mapping[str, Any]) -> State:
@@ -147,8 +141,8 @@ def _abandoned(state: State, data: Mapping[str, Any]) -> State:
     return _with_item(state, charge["item"], iterations=iterations, **changes)
 
 
-def _resumed(state: State, _data: Mapping[str, Any]) -> State:
-    return replace(state, failures={})
+def _opened(state: State, data: Mapping[str, Any]) -> State:
+    return replace(state, failures={}, harness=((data["pid"], data["identity"]),))
 
 
 def _item(state: State, data: Mapping[str, Any]) -> State:
@@ -157,9 +151,8 @@ def _item(state: State, data: Mapping[str, Any]) -> State:
 
 _FOLDS = {
     "run.started": _run,
-    "run.resumed": _resumed,
+    "run.opened": _opened,
     "turn.started": _started,
-    "turn.agent": _agent,
     "turn.verified": _verified,
     "turn.committed": _committed,
     "turn.abandoned": _abandoned,

@@ -9,7 +9,6 @@ from typing import Any
 from orchestrator.errors import OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.dwell import dwell_after, standing_after
-from orchestrator.process import sweep_orphans
 from orchestrator.session import Session
 from orchestrator.state import OpenTurn
 from orchestrator.steps.base import Turn, TurnFailed
@@ -89,7 +88,7 @@ def _abandon(turn: Turn, failure: TurnFailed) -> Abandoned:
 def _put_back(session: Session, turn_id: str, base: str) -> None:
     """Take the worktree back to `base`; what differs is kept as a patch in the turn's folder."""
     worktree = session.worktree
-    worktree.fold_commits(base, turn_id)
+    worktree.take_over(base, turn_id)
     patch = worktree.git.run("diff", "--binary", "--no-renames", base, worktree.write_tree())
     if patch:
         folder = session.workspace.home / "turns" / turn_id
@@ -100,8 +99,6 @@ def _put_back(session: Session, turn_id: str, base: str) -> None:
 
 def settle(session: Session, left: OpenTurn) -> str:
     """Finish or undo a turn that a dead run left open; what was done, in one sentence."""
-    for pid, identity in left.pids:
-        sweep_orphans(pid, identity)
     head = session.worktree.head()
     if left.verified and session.worktree.git.trailers(head).get("Turn-Id") == left.turn:
         committed = {**left.verified, "record": {**left.verified["record"], "commit": head}}

@@ -6,6 +6,7 @@ The user's own checkout is only read. Everything the loop writes lies in `.orche
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
 from orchestrator.state import RunInfo
 
-__all__ = ["RunWorktree", "Workspace", "find_workspace", "open_run_worktree", "start_run"]
+__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "start_run"]
 
 _HOME = ".orchestrator"
 
@@ -57,9 +58,9 @@ class Workspace:
         self.home.mkdir(exist_ok=True)
         exclude = self.git.common_dir() / "info" / "exclude"
         exclude.parent.mkdir(exist_ok=True)
-        lines = exclude.read_text(encoding="utf-8").splitlines() if exclude.exists() else []
-        if f"/{_HOME}/" not in lines:
-            exclude.write_text("\n".join([*lines, f"/{_HOME}/", ""]), encoding="utf-8")
+        lines = exclude.read_bytes().splitlines() if exclude.exists() else []
+        if f"/{_HOME}/".encode() not in lines:
+            exclude.write_bytes(b"\n".join([*lines, f"/{_HOME}/".encode(), b""]))
 
     def uncommitted(self) -> int:
         """How many paths of the user's checkout differ from its last commit; such changes are not in a run."""
@@ -81,6 +82,10 @@ def find_workspace(start: Path) -> Workspace:
         root = Path(Git(start).text("rev-parse", "--show-toplevel"))
     except GitError as error:
         raise WorkspaceError(f"{start}: not inside a git checkout; run `git init` there or use --workspace") from error
+    if _HOME in root.parts:  # called from inside a run's worktree: the repository is the one around it
+        root = Path(*root.parts[: root.parts.index(_HOME)])
+    if os.pathsep in str(root):
+        raise WorkspaceError(f"{root}: a path with {os.pathsep!r} cannot stand in PYTHONPATH; move the repository")
     git = Git(root)
     if git.rev("HEAD") is None:
         raise WorkspaceError(f"{root}: no commit yet; commit what the loop should start from")
@@ -94,6 +99,10 @@ class RunWorktree:
     root: Path
     git: Git
     branch: str
+
+    def text(self, tree: str, path: str) -> str:
+        """Return a document of a tree, empty when it is not there; damaged bytes become U+FFFD."""
+        return (self.git.blob(tree, path) or b"").decode("utf-8", errors="replace")
 
     @property
     def ref(self) -> str:
@@ -111,19 +120,37 @@ class RunWorktree:
         """Return the worktree's content as a tree; ignored files are left out."""
         return self.git.tree_of_worktree(self.root)
 
-    def fold_commits(self, base: str, turn: str) -> None:
-        """Take the branch back to `base` when the agent moved it, keeping its commits under `refs/orchestrator/`."""
-        current = self.git.text("symbolic-ref", "-q", "HEAD", ok=(0, 1))
+    def take_over(self, base: str, turn: str) -> None:
+        """Make the worktree the harness's again after an agent worked in it.
+
+        The branch goes back to `base`; commits the agent made stay under `refs/orchestrator/`. A missing `.git` is
+        written again, a lock that a killed git left is removed, and repositories the agent made inside are taken as
+        plain files.
+        """
+        link = self.root / ".git"
+        if link.is_symlink() or not link.is_file() or link.read_bytes() != self._link:
+            shutil.rmtree(link, ignore_errors=True) if link.is_dir() and not link.is_symlink() else link.unlink(True)
+            link.write_bytes(self._link)
+        self._unlock()
         moved = {commit for commit in (self.git.rev("HEAD"), self.git.rev(self.ref)) if commit and commit != base}
         for commit in moved:
             self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
-        if current != self.ref:
-            self.git.run("symbolic-ref", "HEAD", self.ref)
-        if moved:
-            self.git.run("update-ref", self.ref, base)
+        self.git.run("update-ref", self.ref, base)
+        self.git.run("symbolic-ref", "HEAD", self.ref)
+        for nested in self.root.rglob("*/.git"):
+            shutil.rmtree(nested, ignore_errors=True) if nested.is_dir() else None
+
+    @property
+    def _link(self) -> bytes:
+        return f"gitdir: {self.git.git_dir}\n".encode()
+
+    def _unlock(self) -> None:
+        if self.git.git_dir is not None:
+            (self.git.git_dir / "index.lock").unlink(missing_ok=True)
 
     def restore(self, tree: str) -> None:
         """Make the worktree hold `tree`; untracked files go, ignored ones stay."""
+        self._unlock()
         self.git.run("read-tree", "-u", "--reset", tree)
         self.git.run("clean", "-ffdq")
 
@@ -135,6 +162,20 @@ class RunWorktree:
         return commit
 
 
+def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
+    """Return git for the linked worktree at `root`, which is made with `worktree add` where it is missing.
+
+    Its git directory is given to every call, so that git never looks for one around the worktree.
+    """
+    for known in (repository.common_dir() / "worktrees").glob("*/gitdir"):
+        if Path(known.read_text(encoding="utf-8").strip()) == root / ".git" and root.is_dir():
+            return Git(root, git_dir=known.parent)
+    if root.exists():
+        shutil.rmtree(root)
+    repository.run("worktree", "add", "-q", "--force", *arguments)
+    return Git(root, git_dir=Path(Git(root).text("rev-parse", "--absolute-git-dir")))
+
+
 def start_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
     """Make branch and worktree of a new run from the commit the user is at."""
     number = len(taken) + 1
@@ -142,23 +183,18 @@ def start_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
         number += 1
     name = f"run-{number}"
     branch, folder = f"loop/{name}", workspace.home / "runs" / name
-    if folder.exists():
-        shutil.rmtree(folder)
     base = workspace.git.head()
-    workspace.git.run("worktree", "prune")
-    workspace.git.run("worktree", "add", "-q", "-b", branch, str(folder), base)
+    linked_git(workspace.git, folder, "-b", branch, str(folder), base)
     return RunInfo(name, branch, base, str(folder.relative_to(workspace.root)))
 
 
 def open_run_worktree(workspace: Workspace, run: RunInfo) -> RunWorktree:
-    """Return the worktree of a run, made again from its branch when the folder is gone; `current` points at it."""
+    """Return the worktree of a run, made again from its branch when the folder is gone; `current` leads to it."""
     root = workspace.root / run.worktree
-    if not (root / ".git").exists():
-        if workspace.git.rev(f"refs/heads/{run.branch}") is None:
-            raise WorkspaceError(f"branch {run.branch} of {run.name} is gone; start anew with --fresh")
-        workspace.git.run("worktree", "prune")
-        workspace.git.run("worktree", "add", "-q", "--force", str(root), run.branch)
+    if workspace.git.rev(f"refs/heads/{run.branch}") is None:
+        raise WorkspaceError(f"branch {run.branch} of {run.name} is gone; start anew with --fresh")
+    git = linked_git(workspace.git, root, str(root), run.branch)
     link = workspace.home / "current"
     link.unlink(missing_ok=True)
     link.symlink_to(root.relative_to(workspace.home), target_is_directory=True)
-    return RunWorktree(root, Git(root), run.branch)
+    return RunWorktree(root, git, run.branch)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.git import Git
 
-__all__ = ["Checkout", "first_party", "open_checkout"]
+__all__ = ["Checkout", "first_party"]
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,10 @@ class Checkout:
 
     def show(self, tree: str) -> None:
         """Make the folder hold `tree` and nothing else, ignored files and stale bytecode included."""
+        if self.git.git_dir is not None:
+            (self.git.git_dir / "index.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
         self.git.run("read-tree", "-u", "--reset", tree)
         self.git.run("clean", "-ffdqx")
-
-
-def open_checkout(repository: Git, root: Path) -> Checkout:
-    """Return the checkout at `root`, made once as a linked worktree of the repository."""
-    if not (root / ".git").exists():
-        repository.run("worktree", "prune")
-        repository.run("worktree", "add", "--detach", "--no-checkout", "--force", str(root), "HEAD")
-    return Checkout(root, Git(root))
 
 
 def first_party(repository: Git, tree: str) -> tuple[str, ...]:

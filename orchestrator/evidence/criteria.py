@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from orchestrator.evidence.commands import selected_paths
 from orchestrator.facts import ExpectResult, Frozen
 from orchestrator.git import Git
 from orchestrator.records.plan import Plan, parse_expectation
 
-__all__ = ["check_expectation", "evaluator_paths", "freeze", "rows_digest"]
+__all__ = ["check_expectation", "evaluator_paths", "freeze", "lies_below", "rows_digest"]
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -22,6 +22,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _ABSENT = object()
+_SHOWN = 80
 
 
 def _lookup(data: object, dotted: str) -> object:
@@ -61,12 +62,12 @@ def check_expectation(text: str, folder: Path) -> ExpectResult:
         return ExpectResult(text, f"{path.stat().st_size} bytes", holds=expectation.op == "exists")
     try:
         found = _lookup(json.loads(path.read_text(encoding="utf-8")), expectation.key)
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        return ExpectResult(text, "not JSON", holds=False)
+    except (ValueError, RecursionError):
+        return ExpectResult(text, "not readable as JSON", holds=False)
     if found is _ABSENT:
         return ExpectResult(text, None, holds=False)
     holds = expectation.op == "exists" or _holds(found, expectation.op, _parse_value(expectation.value or ""))
-    return ExpectResult(text, found, holds)
+    return ExpectResult(text, found if isinstance(found, bool | float | None) else str(found)[:_SHOWN], holds)
 
 
 def rows_digest(plan: Plan) -> str:
@@ -89,21 +90,20 @@ def rows_digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps([plan.evaluators, decisive]).encode()).hexdigest()
 
 
+def lies_below(path: str, roots: Iterable[str]) -> bool:
+    """Whether a path is one of the roots or lies in one of them."""
+    return any(path == root or path.startswith(f"{root}/") for root in roots)
+
+
 def evaluator_paths(plan: Plan) -> tuple[str, ...]:
-    """Paths that decide a criterion: those the plan names, and the files its `Test:` rows select."""
+    """Paths that decide a criterion: those the plan names, and what its `Test:` rows select."""
     named = [path.strip("/") for path in plan.evaluators]
-    for row in plan.rows:
-        words = shlex.split(row.test) if row.test else []
-        named += [word.split("::")[0] for word in words if ".py" in word]
+    named += [path for row in plan.rows if row.test for path in selected_paths(row.test)]
     return tuple(dict.fromkeys(named))
 
 
 def freeze(plan: Plan, git: Git, tree: str) -> Frozen:
     """Return digests of the plan's criteria and of everything that evaluates them, as they stand in `tree`."""
     roots = evaluator_paths(plan)
-    blobs = [
-        (path, *entry)
-        for path, entry in sorted(git.ls_tree(tree).items())
-        if any(path == root or path.startswith(f"{root}/") for root in roots)
-    ]
+    blobs = [(path, *entry) for path, entry in sorted(git.ls_tree(tree).items()) if lies_below(path, roots)]
     return Frozen(rows_digest(plan), hashlib.sha256(json.dumps(blobs).encode()).hexdigest())

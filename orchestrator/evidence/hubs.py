@@ -8,48 +8,55 @@ from pathlib import Path
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.store import ArtifactStore, sha256_of
+from orchestrator.facts import RowResult
 from orchestrator.layout import MANIFEST
 from orchestrator.records.hub import FileEntry, Manifest, parse_manifest, render_manifest
 
-__all__ = ["FILE_LIMIT", "HUB_LIMIT", "materialise", "publish"]
+__all__ = ["FILE_LIMIT", "materialise", "printable", "publish"]
 
 FILE_LIMIT = 300_000
-HUB_LIMIT = 2_000_000
+_HUB_LIMIT = 2_000_000
+
+
+def printable(path: Path) -> str:
+    """Return a path as text that every document can hold; bytes that are no UTF-8 are written as escapes."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def publish(
     stage: Path,
     store: ArtifactStore,
-    rows: Iterable[str],
+    rows: Iterable[RowResult],
     agent_files: Mapping[str, bytes],
     *,
     turn: str,
     tree: str,
 ) -> dict[str, bytes]:
-    """Files of the hub by name, the manifest among them.
+    """Return the files of the hub by name, the manifest among them.
 
-    A file beyond `FILE_LIMIT`, or beyond what is left of `HUB_LIMIT`, is only in the store; the manifest names it.
-    Files of rows are stored in any case, so that later rows can use them.
+    What a row wrote comes from the store, where it was put when the row ended. A file beyond `FILE_LIMIT`, or beyond
+    what is left of the hub's limit, stays in the store; the manifest names it.
     """
-    row_names = set(rows)
+    rows = tuple(rows)
+    found = [(f"{row.row}/{name}", store.path(sha256), row.row) for row in rows for name, sha256 in row.files.items()]
+    folders = {row.row for row in rows}
+    for path in sorted(stage.rglob("*")):
+        inside = path.relative_to(stage)
+        if path.is_file() and not path.is_symlink() and inside.parts[0] not in folders and path.stat().st_size:
+            found.append((printable(inside), path, ""))
     committed: dict[str, bytes] = {}
     entries = []
-    room = HUB_LIMIT
-    for path in sorted(stage.rglob("*")):
-        if not path.is_file() or path.is_symlink() or (path.parent == stage and not path.stat().st_size):
-            continue  # an empty log of the harness says nothing
-        name = path.relative_to(stage).as_posix()
-        row = name.split("/")[0] if name.split("/")[0] in row_names else None
+    room = _HUB_LIMIT
+    for name, path, row in found:
         size = path.stat().st_size
         keep = size <= FILE_LIMIT and size <= room
-        if row is not None or not keep:
-            store.put(path)
         if keep:
             room -= size
             committed[name] = path.read_bytes()
-        entries.append(
-            FileEntry(name, size, sha256_of(path), by="harness", stored=row is not None or not keep, row=row)
-        )
+        else:
+            store.put(path)
+        stored = bool(row) or not keep
+        entries.append(FileEntry(name, size, sha256_of(path), by="harness", stored=stored, row=row or None))
     manifest = Manifest(turn=turn, tree=tree, files=(*entries, *_agent_entries(agent_files)))
     committed[MANIFEST] = render_manifest(manifest).encode()
     return committed

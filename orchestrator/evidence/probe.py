@@ -1,6 +1,7 @@
 """Pytest plugin of the harness: reports outcomes and where first-party code came from.
 
-It is copied out of the running harness and loaded with `-p`, so that the checkout under test cannot replace it.
+It is copied out of the running harness and loaded before the checkout under test is on the path, so that the
+checkout cannot replace it.
 It uses the standard library and pytest only.
 """
 
@@ -15,18 +16,20 @@ __all__: list[str] = []
 
 
 def pytest_addoption(parser: Any) -> None:  # noqa: ANN401 -- pytest's types must not be needed to read this file
-    """Add the two options by which the harness talks to this plugin."""
+    """Add the options by which the harness talks to this plugin."""
     group = parser.getgroup("orchestrator")
     group.addoption("--orchestrator-report", default=None)
     group.addoption("--orchestrator-packages", default="")
+    group.addoption("--orchestrator-forbidden", default="")
 
 
 class _Recorder:
     """Collects outcomes; a test's outcome is its worst phase."""
 
-    def __init__(self, path: Path, packages: list[str]) -> None:
+    def __init__(self, path: Path, packages: list[str], forbidden: str) -> None:
         self.path = path
         self.packages = packages
+        self.forbidden = forbidden
         self.outcomes: dict[str, str] = {}
         self.messages: dict[str, str] = {}
         self.errors: list[str] = []
@@ -51,8 +54,11 @@ class _Recorder:
 
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:  # noqa: ANN401 -- as above
         """Write the report when the session ends."""
+        files = {name: str(getattr(module, "__file__", None)) for name, module in list(sys.modules.items())}
         origins = {
-            name: str(getattr(sys.modules[name], "__file__", None)) for name in self.packages if name in sys.modules
+            name: file
+            for name, file in files.items()
+            if name in self.packages or (self.forbidden and file.startswith(self.forbidden + "/"))
         }
         report = {
             "collected": session.testscollected,
@@ -70,4 +76,5 @@ def pytest_configure(config: Any) -> None:  # noqa: ANN401 -- as above
     path = config.getoption("--orchestrator-report")
     if path:
         packages = [name for name in config.getoption("--orchestrator-packages").split(",") if name]
-        config.pluginmanager.register(_Recorder(Path(path), packages), "orchestrator-recorder")
+        forbidden = config.getoption("--orchestrator-forbidden")
+        config.pluginmanager.register(_Recorder(Path(path), packages, forbidden), "orchestrator-recorder")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import EvidenceError
+from orchestrator.evidence.commands import resolve_command, split_test, words_of
 from orchestrator.evidence.criteria import check_expectation
 from orchestrator.evidence.testing import TestBench, run_tests
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.process import Ending, Limits, run_child
 from orchestrator.records.plan import Row
 
-__all__ = ["RowInputs", "command_of", "resolve_command", "run_row", "selectors_of"]
+__all__ = ["RowInputs", "run_row"]
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _TAIL_BYTES = 600
 
 
@@ -43,44 +39,6 @@ class RowInputs:
     log: Path
 
 
-def resolve_command(words: Sequence[str], folders: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Argument list and environment of a command: assignments split off, folders filled in, our interpreter used."""
-    filled = []
-    for word in words:
-        for name, folder in folders.items():
-            word = word.replace("{" + name + "}", folder)  # noqa: PLW2901 -- braces of other kinds stay as they are
-        filled.append(word)
-    environment = {}
-    while filled and _ASSIGNMENT.fullmatch(filled[0]):
-        name, _, value = filled.pop(0).partition("=")
-        environment[name] = value
-    if filled and filled[0] in {"python", "python3"}:
-        filled[0] = sys.executable
-    elif filled and filled[0] == "pytest":
-        filled[:1] = [sys.executable, "-m", "pytest"]
-    return filled, environment
-
-
-def command_of(text: str) -> list[str]:
-    """Words of a row's command, split as a shell would but never given to one.
-
-    Raises
-    ------
-    EvidenceError
-        The quotes do not match.
-    """
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise EvidenceError(f"command {text!r} cannot be split into words: {error}") from error
-
-
-def selectors_of(test: str) -> tuple[str, ...]:
-    """Selectors of a `Test:` entry, with or without the word pytest and assignments in front."""
-    words, _ = resolve_command(command_of(test), {})
-    return tuple(words[3:] if words[1:3] == ["-m", "pytest"] else words)
-
-
 def _tail(log: Path) -> str:
     if not log.exists():
         return ""
@@ -91,7 +49,7 @@ def _tail(log: Path) -> str:
 def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | None, str]:
     """Exit code and the reason it failed, empty when it did not."""
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
-    argv, environment = resolve_command(command_of(row.run or ""), folders)
+    argv, environment = resolve_command(words_of(row.run or ""), folders)
     result = run_child(
         argv,
         cwd=bench.checkout.root,
@@ -141,7 +99,8 @@ def run_row(row: Row, bench: TestBench, tree: str, inputs: RowInputs) -> RowResu
         bench.checkout.show(tree)
         code, reason = _run_command(row, bench, inputs)
     if row.test and not reason:
-        tests = run_tests(bench, selectors_of(row.test), tree, inputs.hub)
+        options, selectors = split_test(row.test)
+        tests = run_tests(bench, options + selectors, tree, inputs.hub)
         code = tests.exit_code
     result = _verdict(row, code, reason, tests, inputs)
     return replace(result, seconds=round(time.monotonic() - started, 3))

@@ -18,7 +18,14 @@ from orchestrator.process import ChildResult, Ending, Limits, run_child
 
 __all__ = ["TestBench", "count_collected", "run_tests"]
 
-_PROBE = "orchestrator_probe"
+_EMPTY: Mapping[str, Any] = {
+    "collected": 0,
+    "outcomes": {},
+    "errors": [],
+    "messages": {},
+    "imported_from": {},
+    "exit_status": None,
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class TestBench:
         First-party names, which must be imported from the checkout.
     scratch : Path
         Folder of the harness, outside the checkout, for the probe and its report.
+    forbidden : Path
+        Where the agent worked: nothing may be imported from there.
     seconds : float
         Wall limit of a run.
     should_stop : callable
@@ -47,21 +56,23 @@ class TestBench:
     environment: Mapping[str, str]
     packages: tuple[str, ...]
     scratch: Path
+    forbidden: Path
     seconds: float
     should_stop: Callable[[], bool] | None = None
 
     def pytest(self, arguments: Sequence[str], log: Path, report: Path) -> ChildResult:
         """One pytest child in the checkout, with the harness's probe loaded from outside of it."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(__file__).with_name("probe.py"), self.scratch / f"{_PROBE}.py")
+        for part in ("probe", "launch"):
+            shutil.copyfile(Path(__file__).with_name(f"{part}.py"), self.scratch / f"orchestrator_{part}.py")
         report.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "pytest", "-p", _PROBE, "-p", "no:cacheprovider", "--color=no"]
-        argv += [f"--orchestrator-report={report}", f"--orchestrator-packages={','.join(self.packages)}"]
-        path = f"{self.checkout.root}:{self.scratch}"
+        argv = [sys.executable, "-P", str(self.scratch / "orchestrator_launch.py"), str(self.checkout.root)]
+        argv += ["-p", "no:cacheprovider", "--color=no", f"--orchestrator-report={report}"]
+        argv += [f"--orchestrator-packages={','.join(self.packages)}", f"--orchestrator-forbidden={self.forbidden}"]
         return run_child(
             [*argv, *arguments],
             cwd=self.checkout.root,
-            env={**self.environment, "PYTHONPATH": path},
+            env={**self.environment, "PYTHONPATH": str(self.scratch)},
             log=log,
             limits=Limits(wall_s=self.seconds),
             should_stop=self.should_stop,
@@ -78,8 +89,11 @@ def _read(report: Path) -> dict[str, Any]:
             "imported_from": {},
             "exit_status": None,
         }
-    data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    return data
+    try:
+        data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        return {key: data[key] for key in _EMPTY}
+    except (ValueError, KeyError, TypeError):
+        return dict(_EMPTY)
 
 
 def count_collected(bench: TestBench, selectors: Sequence[str], log: Path) -> int:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import EvidenceError
-from orchestrator.evidence.rows import RowInputs, run_row, selectors_of
+from orchestrator.evidence.commands import selected_paths, split_test
+from orchestrator.evidence.criteria import lies_below
+from orchestrator.evidence.hubs import printable
+from orchestrator.evidence.rows import RowInputs, run_row
+from orchestrator.evidence.store import ArtifactStore
 from orchestrator.evidence.testing import TestBench, run_tests
-from orchestrator.facts import PathChange, PathClass, RowResult, RowVerdict, TestRun
+from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.git import Git
 from orchestrator.records.plan import Row
 
-__all__ = ["Verification", "tree_with_base_tests"]
+__all__ = ["Verification", "tree_with_tests_of"]
 
 
-# Files that steer pytest from the root of a repository; they count as tests when the base's tests are asked for.
+# Files that steer pytest from the root of a repository; they count as tests when older tests are asked for.
 _PYTEST_CONFIGURATION = frozenset({"pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"})
 
 
-def tree_with_base_tests(git: Git, base: str, tree: str, changes: Sequence[PathChange]) -> str:
-    """Return `tree` with every changed test file, and pytest's configuration, as `base` had them."""
-    before = git.ls_tree(base)
-    tests = [c.path for c in changes if c.kind is PathClass.TESTS or c.path in _PYTEST_CONFIGURATION]
-    return git.tree_with(tree, {path: before.get(path) for path in tests}) if tests else tree
+def tree_with_tests_of(git: Git, old: str, tree: str, is_test: Callable[[str], bool]) -> str:
+    """Return `tree` with every test file, and pytest's configuration, as the commit `old` has them."""
+    before = git.ls_tree(old)
+    changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in _PYTEST_CONFIGURATION]
+    return git.tree_with(tree, {path: before.get(path) for path in changed}) if changed else tree
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,14 @@ class Verification:
         Checkout, environment and limits.
     git : Git
         The repository, for composing trees.
-    base : str
-        Commit the turn started from.
+    store : ArtifactStore
+        Takes what rows write.
     tree : str
         Tree T, which is measured.
-    old_tests : str
-        Tree T with the tests as the base had them; T itself when none changed.
+    base, start : str
+        Commits the turn and the run started from.
+    is_test : callable
+        Tells test files by their path.
     stage : Path
         Where evidence is collected before it goes to the hub.
     inputs : callable
@@ -53,9 +60,11 @@ class Verification:
 
     bench: TestBench
     git: Git
-    base: str
+    store: ArtifactStore
     tree: str
-    old_tests: str
+    base: str
+    start: str
+    is_test: Callable[[str], bool]
     stage: Path
     inputs: Callable[[str, Path], None]
     tell: Callable[[str, Path | None], None]
@@ -65,59 +74,65 @@ class Verification:
         if not selectors:
             return ()
         runs = []
-        kept = [selector for selector in selectors if self._stood_in_base(selector)]
-        if self.old_tests != self.tree and kept:
+        old_tests = tree_with_tests_of(self.git, self.base, self.tree, self.is_test)
+        kept = [selector for selector in selectors if self._stood_in(self.base, selector.split("::")[0])]
+        if old_tests != self.tree and kept:
             self.tell(f"the base's tests on the new code: {', '.join(kept)}", None)
-            run = run_tests(self.bench, kept, self.old_tests, self.stage / "tests-of-base")
+            run = run_tests(self.bench, kept, old_tests, self.stage / "tests-of-base")
             runs.append(replace(run, note=run.note and f"with the tests as the base had them: {run.note}"))
         self.tell(f"tests: {', '.join(selectors)}", None)
         runs.append(run_tests(self.bench, selectors, self.tree, self.stage / "tests"))
         return tuple(runs)
 
-    def _stood_in_base(self, selector: str) -> bool:
-        return self.git.blob(self.base, selector.split("::", maxsplit=1)[0]) is not None
+    def _stood_in(self, commit: str, path: str) -> bool:
+        return any(lies_below(known, [path.rstrip("/")]) for known in self.git.ls_tree(commit))
 
-    def rows(
-        self, rows: Sequence[Row], verified: Mapping[str, str], stopping: Callable[[], bool]
-    ) -> tuple[RowResult, ...]:
+    def rows(self, rows: Sequence[Row], verified: Mapping[str, str]) -> tuple[RowResult, ...]:
         """Run the rows in order; a row whose needed rows are not verified is not run.
 
-        `verified` maps row ids verified in earlier turns to their hubs; `stopping` is asked before each row.
+        `verified` maps row ids verified in earlier turns to their hubs.
         """
-        results: list[RowResult] = []
+        stopping = self.bench.should_stop
+        results: dict[str, RowResult] = {}
         for row in rows:
-            if stopping():
-                results.append(RowResult(row.id, RowVerdict.NOT_RUN, "the run was asked to stop"))
-                continue
-            here = {result.row for result in results if result.verdict is RowVerdict.VERIFIED}
+            here = {r.row: r for r in results.values() if r.verdict is RowVerdict.VERIFIED}
             missing = [need for need in row.needs if ":" not in need and need not in here and need not in verified]
-            if missing:
-                results.append(RowResult(row.id, RowVerdict.NOT_RUN, f"needs {', '.join(missing)}, not verified"))
-                continue
-            self.tell(f"{row.id}: {row.text}", self.stage / f"{row.id}.log")
-            results.append(self._row(row, here))
-        return tuple(results)
+            if stopping is not None and stopping():
+                results[row.id] = RowResult(row.id, RowVerdict.NOT_RUN, "the run was asked to stop")
+            elif missing:
+                reason = f"needs {', '.join(missing)}, not verified"
+                results[row.id] = RowResult(row.id, RowVerdict.NOT_RUN, reason)
+            else:
+                self.tell(f"{row.id}: {row.text}", self.stage / f"{row.id}.log")
+                results[row.id] = self._row(row, here)
+        return tuple(results.values())
 
-    def _row(self, row: Row, here: set[str]) -> RowResult:
-        """Run one row; tests that stood in the base are judged with everything around them as it stood there."""
+    def _row(self, row: Row, here: Mapping[str, RowResult]) -> RowResult:
+        """Run one row and store what it wrote at once, so that nothing that runs later can change it.
+
+        Tests that stood when the run started are judged with all tests and pytest's configuration as of then.
+        """
         artifacts = self.stage.parent / "artifacts" / row.id
         try:
             for need in row.needs:
-                if ":" in need:
-                    continue
                 if need in here:
-                    artifacts.mkdir(parents=True, exist_ok=True)
-                    (artifacts / need).symlink_to(self.stage / need, target_is_directory=True)
-                else:
+                    for path, sha256 in here[need].files.items():
+                        self.store.fetch(sha256, artifacts / need / path)
+                elif ":" not in need:
                     self.inputs(need, artifacts / need)
         except EvidenceError as error:
             return RowResult(row.id, RowVerdict.NOT_RUN, str(error))
         inputs = RowInputs(self.stage / row.id, artifacts, self.stage / f"{row.id}.log")
-        stood = bool(row.test) and all(self._stood_in_base(selector) for selector in selectors_of(row.test or ""))
-        return run_row(row, self.bench, self.old_tests if stood else self.tree, inputs)
+        stood = bool(row.test) and all(self._stood_in(self.start, path) for path in selected_paths(row.test or ""))
+        tree = tree_with_tests_of(self.git, self.start, self.tree, self.is_test) if stood else self.tree
+        result = run_row(row, self.bench, tree, inputs)
+        written = [path for path in sorted(inputs.hub.rglob("*")) if path.is_file() and not path.is_symlink()]
+        files = {printable(path.relative_to(inputs.hub)): self.store.put(path) for path in written}
+        shutil.rmtree(artifacts, ignore_errors=True)
+        return replace(result, files=files)
 
     @staticmethod
     def selectors(mapped: Sequence[str], rows: Sequence[Row]) -> tuple[str, ...]:
         """Return the mapped selectors that no row runs anyway."""
-        in_rows = {selector for row in rows if row.test for selector in selectors_of(row.test)}
+        in_rows = {selector for row in rows if row.test for selector in split_test(row.test)[1]}
         return tuple(selector for selector in mapped if selector not in in_rows)

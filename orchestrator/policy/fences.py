@@ -28,7 +28,7 @@ def classify(path: str, *, tests: Sequence[str], docs: Sequence[str]) -> PathCla
 
 
 def crossing(
-    changes: Iterable[PathChange], role: RoleSpec, hub: str, is_frozen: Callable[[str], bool]
+    changes: Iterable[PathChange], role: RoleSpec, hub: str, forbidden: Callable[[str], str]
 ) -> tuple[tuple[PathChange, str], ...]:
     """Return changes the role may not make, each with the reason.
 
@@ -40,13 +40,14 @@ def crossing(
         Who worked.
     hub : str
         The turn's own hub, whose `agent/` folder is open to the agent; empty while there is none.
-    is_frozen : callable
-        Tells whether a path's content is fixed, as criteria of started work are.
+    forbidden : callable
+        Tells why nobody may change a path, as criteria of an item; empty when there is no such reason.
     """
     found = []
     for change in changes:
-        if is_frozen(change.path):
-            found.append((change, "frozen with the criteria of an item; only a person changes it"))
+        why = forbidden(change.path)
+        if why:
+            found.append((change, why))
         elif hub and change.path.startswith(f"{hub}agent/"):
             continue
         elif change.path in role.fenced_files or change.kind in role.fenced_kinds:

@@ -24,7 +24,7 @@ def _pictures(session: Session, turns: tuple[TurnRecord, ...]) -> list[str]:
 def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[str, Any]:
     """Return the end of the run as data; `turns_before` is how many turns the run had when this call began."""
     state = session.state
-    agenda = read_agenda(session.worktree.root, state, session.config)
+    agenda = read_agenda(session.read, state, session.config)
     focuses = []
     for standing in agenda.standings:
         known = state.item(standing.item.id)

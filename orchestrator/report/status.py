@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator.agenda import Agenda, read_agenda
+from orchestrator.agenda import folder_reader, read_agenda
 from orchestrator.config import Config
 from orchestrator.journal import read_journal
 from orchestrator.policy.focus import Standing
@@ -45,7 +45,7 @@ def _item(standing: Standing, state: State) -> dict[str, Any]:
 def make_status(workspace: Workspace, config: Config) -> dict[str, Any]:
     """Status as data: the run, the turn under way, and every item with what stands in its way."""
     state = read_state(workspace)
-    agenda: Agenda = read_agenda(documents_root(workspace, state), state, config)
+    agenda = read_agenda(folder_reader(documents_root(workspace, state)), state, config)
     run = state.run
     return {
         "run": {"name": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree} if run else None,

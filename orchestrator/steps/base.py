@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.agenda import Agenda, read_text
+from orchestrator.agenda import Agenda
 from orchestrator.facts import AgentOutcome, Facts, Frozen, TurnRecord, TurnRequest
 from orchestrator.layout import hub_path
 from orchestrator.policy.progress import Judgement
@@ -103,13 +103,12 @@ class Turn:
         return self.stamp.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def text(self, path: str) -> str:
-        """Return a document as the worktree holds it now."""
-        return read_text(self.session.worktree.root, path)
+        """Return a document as tree T has it; never what lies in the worktree by now."""
+        return self.session.worktree.text(self.tree or self.base, path)
 
     def base_text(self, path: str) -> str:
         """Return a document as the turn's base has it."""
-        content = self.session.worktree.git.blob(self.base, path)
-        return content.decode("utf-8", errors="replace") if content is not None else ""
+        return self.session.worktree.text(self.base, path)
 
     def payload(self) -> dict[str, Any]:
         """Return what the journal keeps of the turn's outcome."""

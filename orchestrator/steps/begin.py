@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from orchestrator.agents.catalog import EMBEDDED, make_agent
 from orchestrator.briefing import make_facts
 from orchestrator.facts import Role, TurnRequest
-from orchestrator.process import Ending, Limits, process_identity
+from orchestrator.process import Ending, Limits
 from orchestrator.records.handoff import StepKind
 from orchestrator.steps.base import Turn, TurnFailed
 
@@ -83,14 +83,9 @@ def act(turn: Turn) -> Turn:
     if turn.request is None:
         raise AssertionError("act comes after brief")
     agent = make_agent(_agent_name(turn), config, session.worktree.root)
-
-    def started(pid: int) -> None:
-        identity = process_identity(pid)
-        session.journal.append("turn.agent", {"turn": turn.id, "pid": pid, "identity": identity})
-
     session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
-    outcome = agent.act(turn.request, limits, session.interrupted, started)
+    outcome = agent.act(turn.request, limits, session.interrupted)
     if outcome.ending == Ending.STOPPED:
         raise TurnFailed("ended by a person", interrupted=True)
     if outcome.ending != Ending.EXITED or outcome.code != 0:

@@ -18,6 +18,7 @@ def make_bench(turn: Turn) -> TestBench:
         environment=child_environment(session.config, session.checkout.root),
         packages=first_party(session.worktree.git, turn.tree),
         scratch=turn.folder / "scratch",
+        forbidden=session.worktree.root.parent,
         seconds=session.config.verify_minutes * 60,
         should_stop=session.interrupted,
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 
 from orchestrator.agenda import read_agenda
-from orchestrator.evidence.criteria import evaluator_paths
-from orchestrator.evidence.rows import selectors_of
+from orchestrator.errors import ConfigError
+from orchestrator.evidence.commands import split_test
+from orchestrator.evidence.criteria import evaluator_paths, lies_below
+from orchestrator.evidence.shadows import shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange
-from orchestrator.layout import HANDOFF, LEDGER, MEMORY, plan_path
+from orchestrator.layout import HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
 from orchestrator.policy.closure import open_rows
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
@@ -33,48 +37,77 @@ def _changes(turn: Turn, tree: str) -> tuple[PathChange, ...]:
 def collect(turn: Turn) -> Turn:
     """Turn the worktree into a tree; commits the agent made are folded into the turn."""
     worktree = turn.session.worktree
-    worktree.fold_commits(turn.base, turn.id)
+    worktree.take_over(turn.base, turn.id)
+    shutil.rmtree(turn.stage)
+    turn.stage.mkdir()  # whatever the agent may have put there is not the harness's
     tree = worktree.write_tree()
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
 
 
-def _is_frozen(turn: Turn, path: str) -> bool:
-    """Whether a path decides criteria that are fixed.
+def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
+    """Return what tells whether a path decides criteria that are fixed.
 
-    Rows are fixed from the start of the run, or from the start of work where an agent wrote the plan. So are
-    evaluators in a plan's own folder; others are free until work on the item starts, and again when it is done.
+    Rows and evaluators of a plan that stood when the run started are fixed from then on, others from the start of
+    work on the item; evaluators are free again when the item is done, and where the focus's own standing plan asks
+    for them to be implemented.
     """
+    standing = turn.session.worktree.git.ls_tree(turn.session.run.base)
+    focus_plan = turn.agenda.plans.get(turn.focus.id) if turn.focus else None
+    asked = {
+        text.split("::")[0].strip("` ") for row in (focus_plan.rows if focus_plan else ()) for text in row.implement
+    }
+    plans: set[str] = set()
+    evaluators: set[str] = set()
+    begun_evaluators: set[str] = set()
     for item in turn.agenda.ledger.items:
-        plan = turn.agenda.plans.get(item.id)
-        if plan is None:
+        plan, known = turn.agenda.plans.get(item.id), turn.state.item(item.id)
+        if plan is None or (known.frozen is None and plan_path(item) not in standing):
             continue
-        known = turn.state.item(item.id)
-        begun = known.frozen is not None
-        from_start = turn.session.worktree.git.blob(turn.session.run.base, plan_path(item)) is not None
-        if path == plan_path(item):
-            return (begun or from_start) and changed_rows(turn.base_text(path), turn.text(path), path)
-        fixed = (begun and known.status != Status.DONE) or (from_start and path.startswith(f"plans/active/{item.id}/"))
-        if fixed and any(path == root or path.startswith(f"{root}/") for root in evaluator_paths(plan)):
-            return True
-    return False
+        plans.add(plan_path(item))
+        if known.status != Status.DONE:
+            (evaluators if known.frozen is None else begun_evaluators).update(evaluator_paths(plan))
+
+    def is_frozen(path: str) -> bool:
+        if path in plans:
+            return changed_rows(turn.base_text(path), turn.text(path), path)
+        return lies_below(path, begun_evaluators) or (lies_below(path, evaluators) and path not in asked)
+
+    return is_frozen
+
+
+def _not_regular(turn: Turn) -> set[str]:
+    """Return changed paths below `plans/` and `docs/`, and the loop's documents, that are links and not files."""
+    entries = turn.session.worktree.git.ls_tree(turn.tree)
+    documents = [
+        c.path for c in turn.facts.changes if c.path.startswith(("plans/", "docs/")) or c.path in OWN_DOCUMENTS
+    ]
+    return {path for path in documents if path in entries and not entries[path].mode.startswith("100")}
 
 
 def _take_out(turn: Turn) -> Turn:
     """Restore what crosses a fence; the difference stays in the hub as a patch."""
-    hub = turn.hub if turn.focus else ""
-    crossed = crossing(turn.facts.changes, turn.role, hub, lambda path: _is_frozen(turn, path))
+    links = _not_regular(turn)
+    is_frozen = _make_is_frozen(turn)
+    shadows = shadowing(turn.session.worktree.git, turn.base, turn.facts.changes)
+
+    def forbidden(path: str) -> str:
+        if path in links:
+            return "a link where a document should be"
+        if path in shadows:
+            return "shadows a module that evidence is produced with"
+        return "frozen with the criteria of an item; only a person changes it" if is_frozen(path) else ""
+
+    crossed = crossing(turn.facts.changes, turn.role, turn.hub if turn.focus else "", forbidden)
     if not crossed:
         return turn
-    worktree = turn.session.worktree
+    git = turn.session.worktree.git
     paths = [change.path for change, _ in crossed]
-    patch = worktree.git.run("diff", "--binary", "--no-renames", turn.base, turn.tree, "--", *paths)
+    patch = git.run("diff", "--binary", "--no-renames", turn.base, turn.tree, "--", *(f":(literal){p}" for p in paths))
     (turn.stage / "fences.patch").write_bytes(patch)
-    before = worktree.git.ls_tree(turn.base)
-    tree = worktree.git.tree_with(turn.tree, {path: before.get(path) for path in paths})
-    worktree.restore(tree)
+    before = git.ls_tree(turn.base)
+    tree = git.tree_with(turn.tree, {path: before.get(path) for path in paths})
     notes = tuple(f"{change.path} was put back ({why}); the change is in fences.patch" for change, why in crossed)
-    facts = replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes)
-    return replace(turn, tree=tree, facts=facts)
+    return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes))
 
 
 def _check_supervisor(turn: Turn) -> Turn:
@@ -87,17 +120,18 @@ def _check_supervisor(turn: Turn) -> Turn:
     handoff = parse_handoff(turn.text(HANDOFF), HANDOFF)
     ledger_text = standing_items(turn.base_text(LEDGER), turn.text(LEDGER))
     if ledger_text != turn.text(LEDGER):
-        (session.worktree.root / LEDGER).write_text(ledger_text, encoding="utf-8")
-    agenda = read_agenda(session.worktree.root, turn.state, session.config)
+        turn = replace(turn, tree=session.worktree.git.tree_with(turn.tree, {LEDGER: ledger_text.encode()}))
+    try:
+        agenda = read_agenda(turn.text, turn.state, session.config)
+    except ConfigError as error:
+        return replace(turn, facts=replace(turn.facts, refusals=(*refusals, str(error))))
     focus = next((item for item in agenda.candidates if item.id == handoff.focus), None)
-    turn = replace(
-        turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry, tree=session.worktree.write_tree()
-    )
+    turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry)
     phase = agenda.phase(focus, turn.state) if focus else None
     rows = open_rows(phase, turn.state.item(focus.id).verified) if phase and focus else ()
     bench = make_bench(turn)
 
-    in_rows = {selector for row in rows if row.test for selector in selectors_of(row.test)}
+    in_rows = {selector for row in rows if row.test for selector in split_test(row.test)[1]}
 
     def collects(selector: str) -> int:
         if selector in in_rows:

@@ -40,8 +40,9 @@ def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
         for path in git.ls_tree(turn.tree)
         if path.startswith(prefix)
     }
-    rows = [result.row for result in turn.facts.rows]
-    files = publish(turn.stage, turn.session.workspace.store, rows, agent, turn=record.turn, tree=record.tree)
+    files = publish(
+        turn.stage, turn.session.workspace.store, turn.facts.rows, agent, turn=record.turn, tree=record.tree
+    )
     return {turn.hub + name: content for name, content in files.items()}
 
 

@@ -9,11 +9,12 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import freeze
 from orchestrator.evidence.hubs import materialise
-from orchestrator.evidence.verification import Verification, tree_with_base_tests
+from orchestrator.evidence.verification import Verification
 from orchestrator.facts import TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.closure import is_complete, open_rows
 from orchestrator.policy.dwell import dwell_after, standing_after
+from orchestrator.policy.fences import matches
 from orchestrator.policy.progress import Judgement, judge_engineer, judge_supervisor
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import Row, parse_plan
@@ -51,7 +52,7 @@ def verify(turn: Turn) -> Turn:
     hubs = _hubs_of_verified_rows(turn)
 
     def inputs(row: str, folder: Path) -> None:
-        manifest = turn.text(f"{hubs[row]}{MANIFEST}")
+        manifest = turn.base_text(f"{hubs[row]}{MANIFEST}")
         if not manifest:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
         materialise(manifest, row, session.workspace.store, folder)
@@ -60,16 +61,18 @@ def verify(turn: Turn) -> Turn:
     verification = Verification(
         bench=make_bench(turn),
         git=git,
-        base=turn.base,
+        store=session.workspace.store,
         tree=turn.tree,
-        old_tests=tree_with_base_tests(git, turn.base, turn.tree, turn.facts.changes),
+        base=turn.base,
+        start=session.run.base,
+        is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         stage=turn.stage,
         inputs=inputs,
         tell=session.live.work,
     )
     rows = _rows(turn)
     tests = verification.mapped_tests(verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows))
-    results = verification.rows(rows, hubs, session.interrupted)
+    results = verification.rows(rows, hubs)
     if session.interrupted():
         raise TurnFailed("ended by a person during verification", interrupted=True)
     path = summary_path(turn.item.id)

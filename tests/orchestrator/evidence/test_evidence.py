@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
+from orchestrator.evidence.commands import resolve_command, split_test
 from orchestrator.evidence.criteria import check_expectation, evaluator_paths, rows_digest
 from orchestrator.evidence.hubs import FILE_LIMIT, materialise, publish
-from orchestrator.evidence.rows import resolve_command, selectors_of
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.records.plan import parse_plan
@@ -100,9 +101,12 @@ def test_claims_are_held_against_the_run(sentence: str, run: TestRun, contradict
 def test_commands_become_argument_lists_with_our_interpreter() -> None:
     argv, environment = resolve_command(["A=1", "python", "-m", "x", "{hub}/o", "{other}"], {"hub": "/h h"})
     assert argv[1:] == ["-m", "x", "/h h/o", "{other}"]
-    assert argv[0].endswith("python") or "python" in argv[0]
+    assert argv[0] == sys.executable
     assert environment == {"A": "1"}
-    assert selectors_of("VAR=1 pytest tests/a.py::b tests/c.py") == ("tests/a.py::b", "tests/c.py")
+    assert split_test("VAR=1 pytest -x -k 'a or b' tests/a.py::b tests") == (
+        ["-x", "-k", "a or b"],
+        ["tests/a.py::b", "tests"],
+    )
 
 
 def test_what_a_row_wrote_comes_back_from_the_store_byte_for_byte(tmp_path: Path) -> None:
@@ -110,8 +114,13 @@ def test_what_a_row_wrote_comes_back_from_the_store_byte_for_byte(tmp_path: Path
     (stage / "B1").mkdir(parents=True)
     (stage / "B1" / "small.json").write_text("{}")
     (stage / "B1" / "large.bin").write_bytes(b"x" * (FILE_LIMIT + 1))
-    files = publish(stage, store, ["B1"], {"agent/n.md": b"n"}, turn="run-1/0002-ralph", tree="0" * 40)
-    assert set(files) == {"B1/small.json", "manifest.json"}
+    written = {path.name: store.put(path) for path in (stage / "B1").iterdir()}
+    (stage / "B1" / "small.json").write_text('{"changed": "after the row ended"}')
+    (stage / "B1.log").write_text("said")
+    row = RowResult("B1", RowVerdict.VERIFIED, "", files=written)
+    files = publish(stage, store, [row], {"agent/n.md": b"n"}, turn="run-1/0002-ralph", tree="0" * 40)
+    assert set(files) == {"B1/small.json", "B1.log", "manifest.json"}
+    assert files["B1/small.json"] == b"{}"
     materialise(files["manifest.json"].decode(), "B1", store, tmp_path / "again")
     assert (tmp_path / "again" / "large.bin").stat().st_size == FILE_LIMIT + 1
     with pytest.raises(EvidenceError, match="run the row again"):

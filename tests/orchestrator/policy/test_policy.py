@@ -61,11 +61,13 @@ def test_fences_stop_each_role_at_what_is_not_its_own() -> None:
         PathChange("plans/active/X-001/reports/s/metrics.json", "A", PathClass.EVIDENCE),
     ]
     hub = "plans/active/X-001/reports/s/"
-    assert [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda _: False)] == ["input.md", hub + "metrics.json"]
-    assert [c.path for c, _ in crossing(changes, SUPERVISOR, hub, lambda _: False)] == ["calc.py", hub + "metrics.json"]
-    assert "calc.py" in [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda path: path == "calc.py")]
+    assert [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda _: "")] == ["input.md", hub + "metrics.json"]
+    assert [c.path for c, _ in crossing(changes, SUPERVISOR, hub, lambda _: "")] == ["calc.py", hub + "metrics.json"]
+    assert "calc.py" in [
+        c.path for c, _ in crossing(changes, ENGINEER, hub, lambda path: "fixed" if path == "calc.py" else "")
+    ]
     own = [PathChange("agent/core.py", "M", PathClass.PRODUCTION)]
-    assert [c.path for c, _ in crossing(own, SUPERVISOR, "", lambda _: False)] == ["agent/core.py"]
+    assert [c.path for c, _ in crossing(own, SUPERVISOR, "", lambda _: "")] == ["agent/core.py"]
 
 
 def test_work_in_progress_comes_first_then_priority_then_the_ledgers_order() -> None:
