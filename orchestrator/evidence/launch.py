@@ -1,24 +1,24 @@
 """Starts pytest for the harness: runner and plugin are loaded before the checkout under test can be imported.
 
-Copied out of the running harness and run by path: ``python -P orchestrator_launch.py CHECKOUT ARGUMENTS``.
+Copied out of the running harness and run by path, without the environment's module path, which is the checkout's and
+meant for the children of tests only: ``python -E -P orchestrator_launch.py CHECKOUT ARGUMENTS``.
 """
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 
 __all__: list[str] = []
 
 
 def main() -> int:
-    """Import the runner, then put the checkout on the path of this process and of its children."""
+    """Import runner and plugin, then put the checkout on the path."""
+    sys.path.insert(0, str(Path(__file__).parent))
     import orchestrator_probe  # type: ignore[import-not-found]  # noqa: PLC0415 -- lies beside the copy of this file
-    import pytest  # noqa: PLC0415 -- from the harness's own environment, before anything of the checkout
+    import pytest  # noqa: PLC0415 -- from the harness's own environment
 
-    checkout, *arguments = sys.argv[1:]
-    sys.path.insert(0, checkout)
-    os.environ["PYTHONPATH"] = checkout  # noqa: TID251 -- this file runs in the child
+    sys.path[0], *arguments = sys.argv[1:]
     return int(pytest.main(arguments, plugins=[orchestrator_probe]))
 
 

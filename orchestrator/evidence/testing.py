@@ -66,13 +66,22 @@ class TestBench:
         for part in ("probe", "launch"):
             shutil.copyfile(Path(__file__).with_name(f"{part}.py"), self.scratch / f"orchestrator_{part}.py")
         report.unlink(missing_ok=True)
-        argv = [sys.executable, "-P", str(self.scratch / "orchestrator_launch.py"), str(self.checkout.root)]
+        argv = [
+            sys.executable,
+            "-E",
+            "-P",
+            "-B",
+            "-X",
+            "utf8",
+            str(self.scratch / "orchestrator_launch.py"),
+            str(self.checkout.root),
+        ]
         argv += ["-p", "no:cacheprovider", "--color=no", f"--orchestrator-report={report}"]
         argv += [f"--orchestrator-packages={','.join(self.packages)}", f"--orchestrator-forbidden={self.forbidden}"]
         return run_child(
             [*argv, *arguments],
             cwd=self.checkout.root,
-            env={**self.environment, "PYTHONPATH": str(self.scratch)},
+            env=self.environment,
             log=log,
             limits=Limits(wall_s=self.seconds),
             should_stop=self.should_stop,

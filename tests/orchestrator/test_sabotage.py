@@ -64,12 +64,12 @@ def pytest_runtest_makereport():
     ("path", "text"),
     [
         ("conftest.py", FAKE_HOOK),
-        (f"{FIX}/acceptance/conftest.py", FAKE_HOOK),
+        pytest.param(f"{FIX}/acceptance/conftest.py", FAKE_HOOK, marks=pytest.mark.slow),
         ("pytest.py", "import sys\n\nprint('2 passed')\nsys.exit(0)\n"),
         ("sitecustomize.py", "import os\n\nos._exit(0)\n"),
-        ("orchestrator_probe.py", "def pytest_addoption(parser): pass\n"),
-        ("json.py", "def loads(text): return {}\n"),
-        ("pytest.ini", "[pytest]\naddopts = --collect-only\n"),
+        pytest.param("orchestrator_probe.py", "def pytest_addoption(parser): pass\n", marks=pytest.mark.slow),
+        pytest.param("json.py", "def loads(text): return {}\n", marks=pytest.mark.slow),
+        pytest.param("pytest.ini", "[pytest]\naddopts = --collect-only\n", marks=pytest.mark.slow),
     ],
 )
 def test_files_that_steer_the_runner_verify_nothing_in_two_turns(
