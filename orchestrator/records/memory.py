@@ -12,6 +12,7 @@ from orchestrator.records.text import (
     Problem,
     ProblemList,
     check_same,
+    find_blocks,
     find_ids,
     shown,
     split_lines,
@@ -265,15 +266,14 @@ def parse_memory(text: str, path: str = "galph_memory.md") -> Memory:
     problems = ProblemList(path)
     lines = split_lines(text)
     bare = [line.rstrip() for line in lines]
-    heads = [(number, match) for number, line in enumerate(bare, start=1) if (match := _HEADING.fullmatch(line))]
-    first = heads[0][0] if heads else len(lines) + 1
+    blocks = find_blocks(bare, _HEADING)
+    first = blocks[0][0] if blocks else len(lines) + 1
     for number, line in enumerate(bare[: first - 1], start=1):
         if _LOST.fullmatch(line):
             problems.add(number, "a heading '# UTC: ID — title' above the parts of an entry", shown(line))
-    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
     entries = tuple(
         replace(_read_entry(bare[start:end], start, match, problems), raw="".join(lines[start - 1 : end]))
-        for (start, match), end in zip(heads, ends, strict=False)
+        for start, end, match in blocks
     )
     problems.check_end(text)
     return Memory("".join(lines[: first - 1]), entries, problems.sorted(), path)

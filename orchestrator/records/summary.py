@@ -11,6 +11,7 @@ from orchestrator.records.text import (
     Problem,
     ProblemList,
     check_same,
+    find_blocks,
     on_one_line,
     shown,
     split_lines,
@@ -88,16 +89,12 @@ def parse_summary(text: str, path: str = "summary.md") -> Summary:
     problems = ProblemList(path)
     lines = split_lines(text)
     bare = [line.strip() for line in lines]
-    heads = [(number, match) for number, line in enumerate(bare, start=1) if (match := _HEADING.fullmatch(line))]
-    first = heads[0][0] if heads else len(lines) + 1
+    blocks = find_blocks(bare, _HEADING)
+    first = blocks[0][0] if blocks else len(lines) + 1
     for number, line in enumerate(bare[: first - 1], start=1):
         if _LOST.fullmatch(line) or _OWNED.fullmatch(line):
             problems.add(number, "a heading '### Turn Summary — UTC'", shown(line))
-    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
-    turns = tuple(
-        _read_turn(bare[start:end], start, match["stamp"], problems)
-        for (start, match), end in zip(heads, ends, strict=False)
-    )
+    turns = tuple(_read_turn(bare[start:end], start, match["stamp"], problems) for start, end, match in blocks)
     problems.check_end(text)
     return Summary("".join(lines[: first - 1]), turns, problems.sorted(), path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
 from orchestrator.errors import RecordError
@@ -12,6 +13,7 @@ __all__ = [
     "ProblemList",
     "check_same",
     "decode",
+    "find_blocks",
     "find_ids",
     "is_id",
     "on_one_line",
@@ -105,6 +107,13 @@ def split_lines(text: str) -> list[str]:
 def is_id(text: str) -> bool:
     """Whether `text` is an item's or finding's id, such as ``PARALLEL-API-INFERENCE`` or ``CONFIG-001``."""
     return _ID_ALONE.fullmatch(text) is not None
+
+
+def find_blocks(lines: Sequence[str], heading: re.Pattern[str]) -> tuple[tuple[int, int, re.Match[str]], ...]:
+    """Return the blocks that begin with a heading: number of the first line, number of the last, the match."""
+    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := heading.fullmatch(line))]
+    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
+    return tuple((start, end, match) for (start, match), end in zip(heads, ends, strict=False))
 
 
 def find_ids(text: str) -> tuple[str, ...]:
