@@ -63,12 +63,11 @@ def _loop_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", action="store_true", help="start a new run instead of going on with the last")
     parser.add_argument("--dry-run", action="store_true", help="show what would be worked on, and change nothing")
     parser.add_argument("--show-config", action="store_true", help="show every setting with its origin")
-    in_file_only = {"tests", "docs", "pass_env", "needs"}
     for setting in SETTINGS:
-        if setting.key not in in_file_only:
+        if setting.metavar:
             flag = "--" + setting.key.replace("_", "-")
             shown = "" if setting.default in {None, ()} else f" (default: {setting.default})"
-            parser.add_argument(flag, metavar="VALUE", help=setting.purpose + shown)
+            parser.add_argument(flag, metavar=setting.metavar, help=setting.purpose + shown)
     return parser
 
 

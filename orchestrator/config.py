@@ -77,12 +77,16 @@ def _priority(value: object) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its key in the file, its default, how a value is read, and what it is for."""
+    """One setting: its key in the file, its default, how a value is read, what it is for, its value's name as a flag.
+
+    Settings without a `metavar` are given in the file or the environment only.
+    """
 
     key: str
     default: Any
     read: Callable[[object], Any]
     purpose: str
+    metavar: str = ""
 
     @property
     def variable(self) -> str:
@@ -91,15 +95,15 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("supervisor", "plan", _text, "agent that plays galph"),
-    Setting("engineer", "plan", _text, "agent that plays ralph"),
-    Setting("agent_command", (), _argv, "command line of the agent 'command'"),
-    Setting("priority", "High", _priority, "items of this priority and above are worked on"),
-    Setting("iterations", None, _count, "end after so many iterations"),
-    Setting("max_minutes", None, _number, "end after so many minutes"),
-    Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn"),
-    Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended"),
-    Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`"),
+    Setting("supervisor", "plan", _text, "agent that plays galph", "NAME"),
+    Setting("engineer", "plan", _text, "agent that plays ralph", "NAME"),
+    Setting("agent_command", (), _argv, "command line of the agent 'command'", "ARGV"),
+    Setting("priority", "High", _priority, "items of this priority and above are worked on", "LEVEL"),
+    Setting("iterations", None, _count, "end after so many iterations", "N"),
+    Setting("max_minutes", None, _number, "end after so many minutes", "M"),
+    Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn", "M"),
+    Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended", "M"),
+    Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`", "M"),
     Setting("tests", ("tests/**", "**/test_*.py", "**/conftest.py"), _texts, "globs of test files"),
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from orchestrator.errors import GitError
 
-__all__ = ["Change", "Commit", "Git", "TreeEntry", "Worktree"]
+__all__ = ["Change", "Commit", "Git", "TreeEntry"]
 
 # Whatever changes the output, runs other programs or waits for a person in somebody's configuration.
 _SETTINGS = (
@@ -48,14 +48,6 @@ class TreeEntry(NamedTuple):
 
     mode: str
     blob: str
-
-
-class Worktree(NamedTuple):
-    """A checkout of the repository; `branch` is a full ref name, None when detached."""
-
-    path: Path
-    head: str | None
-    branch: str | None
 
 
 class Commit(NamedTuple):
@@ -170,14 +162,6 @@ class Git:
     def common_dir(self) -> Path:
         """Return the git directory that all worktrees share."""
         return Path(self.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
-
-    def worktrees(self) -> tuple[Worktree, ...]:
-        """List the checkouts of the repository, the main one first."""
-        found = []
-        for block in self.text("worktree", "list", "--porcelain").split("\n\n"):
-            lines = dict(line.partition(" ")[::2] for line in block.splitlines())
-            found.append(Worktree(Path(lines["worktree"]), lines.get("HEAD"), lines.get("branch")))
-        return tuple(found)
 
     def diff_tree(self, before: str, after: str) -> tuple[Change, ...]:
         """List what differs between two trees or commits, file by file; a rename is a D and an A."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import LockError
 
-__all__ = ["hold_lock"]
+__all__ = ["hold_lock", "is_held"]
 
 
 @contextmanager
@@ -50,6 +50,20 @@ def hold_lock(path: Path, *, holder: Mapping[str, object]) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _describe(path: Path) -> str:

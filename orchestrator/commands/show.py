@@ -41,8 +41,10 @@ def _hub(root: Path, state: State, item_id: str | None) -> tuple[str, str]:
 def _turn(state: State, turn_id: str | None) -> tuple[str, str]:
     found = [turn for turn in state.turns if turn_id in {None, turn.turn}]
     if not found:
-        known = ", ".join(turn.turn for turn in state.turns[-5:]) or "none yet"
-        raise RecordError(f"no turn {turn_id!r}; the latest are {known}")
+        known = ", ".join(turn.turn for turn in state.turns[-5:])
+        raise RecordError(
+            f"no turn {turn_id!r}; the latest are {known}" if known else "no turn has been taken here yet"
+        )
     turn = found[-1]
     lines = [f"{key}: {getattr(turn, key)}" for key in turn.__dataclass_fields__ if key != "reasons"]
     return turn.commit, "\n".join([*lines, *(f"- {reason}" for reason in turn.reasons), ""])

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from orchestrator.arguments import add_workspace, open_workspace
+from orchestrator.lock import is_held
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Leave the request where the loop looks for it."""
     workspace = open_workspace(arguments)
-    workspace.make_home()
+    if not is_held(workspace.lock_path):
+        sys.stdout.write("no loop is running on this repository; nothing to stop\n")
+        return 0
     workspace.stop_path.touch()
     sys.stdout.write("asked; the loop ends after the turn under way, and the next start goes on from there\n")
     return 0
