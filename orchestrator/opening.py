@@ -21,7 +21,7 @@ from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, fold
 from orchestrator.turn import settle
-from orchestrator.workspace import Workspace, linked_git, open_run_worktree, start_run
+from orchestrator.workspace import Workspace, linked_git, open_run_worktree, plan_run
 
 __all__ = ["open_session", "signals_as_request"]
 
@@ -47,7 +47,7 @@ def _run(workspace: Workspace, journal: Journal, *, fresh: bool) -> tuple[RunInf
     state = fold(journal.events)
     if state.run is not None and not fresh:
         return state.run, False
-    run = start_run(workspace, state.runs)
+    run = plan_run(workspace, state.runs)
     journal.append("run.started", {"run": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree})
     return run, True
 
@@ -98,7 +98,7 @@ def open_session(
             config=config,
             workspace=workspace,
             run=run,
-            worktree=open_run_worktree(workspace, run),
+            worktree=open_run_worktree(workspace, run, begun=bool(fold(journal.events).turns)),
             checkout=Checkout(
                 verify, linked_git(workspace.git, verify, "--detach", "--no-checkout", str(verify), "HEAD")
             ),

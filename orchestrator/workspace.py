@@ -16,7 +16,7 @@ from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
 from orchestrator.state import RunInfo
 
-__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "start_run"]
+__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "plan_run"]
 
 _HOME = ".orchestrator"
 
@@ -176,24 +176,31 @@ def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
     return Git(root, git_dir=Path(Git(root).text("rev-parse", "--absolute-git-dir")))
 
 
-def start_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
-    """Make branch and worktree of a new run from the commit the user is at."""
+def plan_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
+    """Name a new run from the commit the user is at; nothing is made yet."""
     number = len(taken) + 1
     while workspace.git.rev(f"refs/heads/loop/run-{number}") is not None:
         number += 1
     name = f"run-{number}"
-    branch, folder = f"loop/{name}", workspace.home / "runs" / name
-    base = workspace.git.head()
-    linked_git(workspace.git, folder, "-b", branch, str(folder), base)
-    return RunInfo(name, branch, base, str(folder.relative_to(workspace.root)))
+    folder = workspace.home / "runs" / name
+    return RunInfo(name, f"loop/{name}", workspace.git.head(), str(folder.relative_to(workspace.root)))
 
 
-def open_run_worktree(workspace: Workspace, run: RunInfo) -> RunWorktree:
-    """Return the worktree of a run, made again from its branch when the folder is gone; `current` leads to it."""
+def open_run_worktree(workspace: Workspace, run: RunInfo, *, begun: bool) -> RunWorktree:
+    """Return the worktree of a run, made where it is missing; `current` leads to it.
+
+    Raises
+    ------
+    WorkspaceError
+        The branch is gone although the run has begun.
+    """
     root = workspace.root / run.worktree
-    if workspace.git.rev(f"refs/heads/{run.branch}") is None:
+    if workspace.git.rev(f"refs/heads/{run.branch}") is not None:
+        git = linked_git(workspace.git, root, str(root), run.branch)
+    elif begun:
         raise WorkspaceError(f"branch {run.branch} of {run.name} is gone; start anew with --fresh")
-    git = linked_git(workspace.git, root, str(root), run.branch)
+    else:
+        git = linked_git(workspace.git, root, "-b", run.branch, str(root), run.base)
     link = workspace.home / "current"
     link.unlink(missing_ok=True)
     link.symlink_to(root.relative_to(workspace.home), target_is_directory=True)
