@@ -144,9 +144,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", metavar="DIR", required=True, help="what reconstruct --frames train wrote")
     parser.add_argument("--half-a", metavar="DIR", help="what reconstruct --frames half-a wrote")
     parser.add_argument("--half-b", metavar="DIR", help="what reconstruct --frames half-b wrote")
-    parser.add_argument("--out", metavar="DIR", required=True, help="gets metrics.json, figures and summary.md")
+    parser.add_argument("--all", metavar="DIR", help="what reconstruct --frames all wrote: the result to use")
+    parser.add_argument("--star", action="store_true", help="the object is a star: its spokes are a criterion too")
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="gets metrics.json, figures, summary.md and result.npz"
+    )
     parser.add_argument("--scores-only", action="store_true", help="write metrics.json only")
     _add_sabotage(parser, "as given to reconstruct: done when a criterion refuses the result (none)")
+    parser.add_argument(
+        "--spoil",
+        choices=("none", "blurred", "noisy"),
+        default="none",
+        help="make the results worse on purpose: done when a criterion refuses them (none)",
+    )
     _add_json(parser)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from ptycho.commands.reconstruct import RECONSTRUCTION_FILE
+import numpy as np
+
 from ptycho.data import DataKind
 from ptycho.data.catalog import open_scan
 from ptycho.data.sabotage import Sabotage, sabotage_scan
@@ -16,15 +18,17 @@ from ptycho.figures import draw_figures, render_page
 from ptycho.metrics.criteria import CRITERIA
 from ptycho.metrics.measure import Evaluation, measure
 from ptycho.metrics.schema import Metrics, render_metrics
+from ptycho.metrics.spoil import Spoil, spoil_result
 from ptycho.metrics.summarise import summarise
 from ptycho.progress import Progress
-from ptycho.solvers import Reconstruction, load_reconstruction
+from ptycho.reconstruction import RECONSTRUCTION_FILE, Reconstruction, load_reconstruction, save_reconstruction
 
-__all__ = ["FIGURES_FILE", "METRICS_FILE", "PAGE_FILE", "run"]
+__all__ = ["FIGURES_FILE", "METRICS_FILE", "PAGE_FILE", "RESULT_FILE", "run"]
 
 METRICS_FILE = "metrics.json"
 FIGURES_FILE = "figures.json"
 PAGE_FILE = "summary.md"
+RESULT_FILE = "result.npz"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,38 +40,41 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 when all criteria are met, 1 when not; the other way round for a scan spoilt on purpose.
+        0 when no criterion refuses it, 1 otherwise; the other way round for what was spoilt on purpose.
     """
-    sabotage = Sabotage(args.sabotage)
+    sabotage, spoil = Sabotage(args.sabotage), Spoil(args.spoil)
     scan = sabotage_scan(open_scan(args.scan, DataKind(args.kind) if args.kind else None), sabotage)
     folder = Path(args.out)
     with Progress(sys.stderr) as progress:
         progress.line(f"{scan.name}: scoring")
-        evaluation = measure(scan, _load(args.train), _load_halves(args.half_a, args.half_b))
-        metrics = summarise(evaluation)
+        halves = _load_halves(args.half_a, args.half_b, spoil)
+        refit = _load(args.all, spoil) if args.all else None
+        evaluation = measure(scan, _load(args.train, spoil), halves, refit, star=args.star)
+        metrics = summarise(evaluation, spoil)
         folder.mkdir(parents=True, exist_ok=True)
         text = render_metrics(metrics)
         (folder / METRICS_FILE).write_text(text, encoding="utf-8")
         if not args.scores_only:
             progress.line(f"{scan.name}: drawing")
             _write_page(evaluation, metrics, folder)
+            _write_result(evaluation, folder)
     sys.stdout.write(text if args.json else _render_verdicts(metrics))
-    wanted = sabotage is Sabotage.NONE
+    wanted = sabotage is Sabotage.NONE and spoil is Spoil.NONE
     return 0 if metrics.passed is wanted else 1
 
 
-def _load(folder: str) -> Reconstruction:
+def _load(folder: str, spoil: Spoil) -> Reconstruction:
     """Return the reconstruction in a folder that `ptycho reconstruct` wrote."""
-    return load_reconstruction(Path(folder) / RECONSTRUCTION_FILE)
+    return spoil_result(load_reconstruction(Path(folder) / RECONSTRUCTION_FILE), spoil)
 
 
-def _load_halves(first: str | None, second: str | None) -> tuple[Reconstruction, Reconstruction] | None:
+def _load_halves(first: str | None, second: str | None, spoil: Spoil) -> tuple[Reconstruction, Reconstruction] | None:
     """Return both halves, or None when neither is named."""
     if first is None and second is None:
         return None
     if first is None or second is None:
         raise ConfigError("--half-a and --half-b: expected both or neither, found one; name the other half too")
-    return _load(first), _load(second)
+    return _load(first, spoil), _load(second, spoil)
 
 
 def _write_page(evaluation: Evaluation, metrics: Metrics, folder: Path) -> None:
@@ -77,12 +84,33 @@ def _write_page(evaluation: Evaluation, metrics: Metrics, folder: Path) -> None:
     (folder / PAGE_FILE).write_text(render_page(metrics, sizes), encoding="utf-8")
 
 
+def _write_result(evaluation: Evaluation, folder: Path) -> None:
+    """Write object and probe in their gauge, of all frames where these were reconstructed too."""
+    refit, source = evaluation.refit, evaluation.reconstruction
+    gauged = evaluation.gauged
+    if refit is not None:
+        gauged, source = refit.gauged, refit.reconstruction
+    result = replace(
+        source,
+        object=gauged.image.object.astype(np.complex64),
+        probe=gauged.probe.astype(np.complex64),
+        origin=gauged.image.origin,
+        coverage=gauged.coverage.astype(np.float32),
+        options={**source.options, "gauge": "median amplitude 1, mean phase 0, no ramp, probe centred"},
+    )
+    save_reconstruction(folder / RESULT_FILE, result)
+
+
 def _render_verdicts(metrics: Metrics) -> str:
     """Return one line a criterion, and the verdict."""
     lines = []
     for criterion in CRITERIA:
         result = metrics.criteria[criterion.name]
+        if result.passed is None:
+            lines.append(f"-        {criterion.metric} does not apply\n")
+            continue
         value = "undefined" if result.value is None else f"{result.value:.4g}"
         mark = "met    " if result.passed else "NOT MET"
         lines.append(f"{mark}  {criterion.metric} = {value}, needed {result.comparison} {result.threshold:g}\n")
-    return "".join(lines) + ("all criteria met\n" if metrics.passed else "refused\n")
+    failed = [name for name, result in metrics.criteria.items() if result.passed is False]
+    return "".join(lines) + (f"refused: {', '.join(failed)}\n" if failed else "all criteria met\n")

@@ -21,6 +21,8 @@ from ptycho.progress import Progress
 
 __all__ = ["describe", "run"]
 
+LABELS = {"conventions": "conventions of the file, undone on reading"}
+
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts of ``args.scan``; with ``args.trial``, find its conventions anew."""
@@ -72,7 +74,7 @@ def _render(facts: Mapping[str, object], indent: str = "") -> str:
     lines = []
     for key, value in facts.items():
         if isinstance(value, Mapping):
-            lines.append(f"{indent}{key}:\n{_render(value, indent + '  ')}")
+            lines.append(f"{indent}{LABELS.get(key, key)}:\n{_render(value, indent + '  ')}")
         else:
             shown = f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)
             lines.append(f"{indent}{key}: {shown}\n")

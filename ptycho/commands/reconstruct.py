@@ -14,12 +14,13 @@ import ptycho
 from ptycho.data import DataKind, FrameSet, select_frames
 from ptycho.data.catalog import open_scan
 from ptycho.data.sabotage import Sabotage, sabotage_scan
+from ptycho.errors import ConfigError
 from ptycho.progress import Progress
-from ptycho.solvers import Epoch, Reconstruction, RPIEOptions, reconstruct, save_reconstruction
+from ptycho.reconstruction import RECONSTRUCTION_FILE, Reconstruction, save_reconstruction
+from ptycho.solvers import Epoch, RPIEOptions, reconstruct
 
-__all__ = ["RECONSTRUCTION_FILE", "RUN_FILE", "run"]
+__all__ = ["RUN_FILE", "run"]
 
-RECONSTRUCTION_FILE = "reconstruction.npz"
 RUN_FILE = "run.json"
 
 
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _seed_of(seed: int, which: FrameSet) -> int:
     """Return another seed for every frame set, so that two halves never share a random start."""
+    if seed < 0:
+        raise ConfigError(f"--seed: expected at least 0, found {seed}")
     return seed * len(FrameSet) + list(FrameSet).index(which)
 
 

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from ptycho.data.scan import Scan
 from ptycho.errors import DataError
 from ptycho.physics import predict_intensity
-from ptycho.solvers import RPIEOptions, reconstruct
 
 __all__ = ["Axes", "Conventions", "DetectorOrigin", "apply_conventions", "find_conventions"]
 
 TRIAL_FRAMES = 96  # the frames nearest the middle of the scan
-TRIAL_OPTIONS = RPIEOptions(epochs=8, modes=1, batch_frames=16)
+TRIAL_EPOCHS = 8
 HELD_EVERY = 8  # one trial frame in eight is scored, not fitted
 CLEAR_MARGIN = 1.05  # the second best hypothesis must score worse by this factor
 
@@ -123,8 +122,11 @@ def find_conventions(scan: Scan, report: Callable[[str, float], None] | None = N
 
 def _score(scan: Scan) -> float:
     """Return the Fourier error R on the held-out frames of a short reconstruction."""
+    # Imported here, so that a process which only reads or scores a scan runs no solver code.
+    from ptycho.solvers import RPIEOptions, reconstruct  # noqa: PLC0415
+
     held = np.arange(HELD_EVERY // 2, scan.n_frames, HELD_EVERY)
-    result = reconstruct(scan, np.setdiff1d(np.arange(scan.n_frames), held), TRIAL_OPTIONS)
+    result = reconstruct(scan, np.setdiff1d(np.arange(scan.n_frames), held), RPIEOptions(epochs=TRIAL_EPOCHS, modes=1))
     expected = predict_intensity(result.object, result.origin, result.probe, scan.probe_positions[held])
     measured = scan.diffraction[held]
     misfit = (np.sqrt(measured) - np.sqrt(expected)) ** 2

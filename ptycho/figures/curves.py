@@ -43,6 +43,8 @@ def draw_ring_correlation(evaluation: Evaluation) -> Figure | None:
 
 def draw_convergence(evaluation: Evaluation) -> Figure | None:
     """Return R against the epoch as the solver recorded it, beside what is measured here at the end."""
+    from matplotlib.ticker import MaxNLocator
+
     history = evaluation.reconstruction.history
     if not history:
         return None
@@ -53,9 +55,10 @@ def draw_convergence(evaluation: Evaluation) -> Figure | None:
     held_out, train = evaluation.held_out.scores, evaluation.train.scores
     axes.axhline(held_out.fourier_error, color=ORANGE, lw=1.4, label="held-out frames, final")
     axes.axhline(train.fourier_error, color=BLUE, lw=1, ls="--", label="frames fitted, final")
-    axes.axhline(train.fourier_error_expected, color=GREY, lw=1, ls=":", label="photon noise alone")
+    axes.axhline(train.fourier_error_expected, color=GREY, lw=1, ls=":", label="photon noise alone, frames fitted")
     show_curve_axes(axes, title="Convergence", x="epoch", y="Fourier error R")
     axes.set_xlim(1, max(2, len(history)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, framealpha=1, edgecolor="none")
     return figure
 

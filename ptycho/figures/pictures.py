@@ -85,7 +85,7 @@ def draw_star(evaluation: Evaluation) -> Figure | None:
     curve.plot(star.profile, star.radius, color=BLUE, lw=1.5)
     curve.axvline(star.contrast, color=GREY, lw=1, ls="--", label=f"contrast {star.contrast:.2f}")
     if star.resolved_radius is not None:
-        label = f"resolved to {star.resolved_radius:.0f} px"
+        label = f"spokes seen down to {star.resolved_radius:.0f} px"
         for panel in (picture, curve):
             panel.axhline(star.resolved_radius, color=ORANGE, lw=1.2, label=label)
     show_curve_axes(curve, title="Variance that lies in the spokes", x="share of the ring", y="")
@@ -112,12 +112,13 @@ def draw_held_out(evaluation: Evaluation) -> Figure:
     residual = 2 * (np.sqrt(counts) - np.sqrt(model))  # √k has standard deviation ½ where there is light
     show_image(axes[2], residual, signed, title="difference of the roots", unit="standard deviations")
     ratios = [fit.scores.error / fit.scores.error_expected for fit in (train, held_out)]
-    bins = np.linspace(0, float(np.percentile(np.concatenate(ratios), 99.5)) * 1.05, 30)
+    bins = np.linspace(0, float(np.concatenate(ratios).max()), 30)
     axes[3].hist(ratios[0], bins, density=True, color=BLUE, alpha=0.45, label="frames fitted")
     axes[3].hist(ratios[1], bins, density=True, histtype="step", color=ORANGE, lw=1.8, label="held out")
     axes[3].axvline(1, color=GREY, lw=1, ls="--", label="photon noise alone")
     axes[3].set_yticks([])
-    show_curve_axes(axes[3], title="Error of each frame", x="error / Poisson expectation", y="frames")
+    axes[3].set_xlim(left=0)
+    show_curve_axes(axes[3], title="Error of each frame", x="error / Poisson expectation", y="density")
     axes[3].set_box_aspect(1)
     axes[3].legend(fontsize=8, framealpha=1, edgecolor="none", loc="upper left")
     return figure

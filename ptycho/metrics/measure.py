@@ -17,9 +17,9 @@ from ptycho.metrics.registration import Aligned, Placed, align
 from ptycho.metrics.star import Star, measure_star
 from ptycho.metrics.truth import TruthComparison, compare_to_truth
 from ptycho.physics import predict_intensity
-from ptycho.solvers.reconstruction import Reconstruction
+from ptycho.reconstruction import Reconstruction
 
-__all__ = ["Evaluation", "FrameSetFit", "HalfSets", "measure"]
+__all__ = ["Evaluation", "FrameSetFit", "HalfSets", "Refit", "measure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,8 @@ class FrameSetFit:
     ----------
     factors
         (n,) float64, the intensity factor fitted to each frame.
+    flux
+        Σ k / Σ λ over all of them, by which the probe's power is scaled in the gauge.
     scores
         With these factors.
     fourier_error_as_returned
@@ -39,6 +41,7 @@ class FrameSetFit:
     """
 
     factors: NDArray[np.float64]
+    flux: float
     scores: FrameScores
     fourier_error_as_returned: float
     example: NDArray[np.floating]
@@ -47,11 +50,22 @@ class FrameSetFit:
 
 @dataclass(frozen=True, eq=False)
 class HalfSets:
-    """Two halves in one frame, their ring correlation and the half-bit curve that belongs to it."""
+    """Two halves in one frame, their ring correlation and its half-bit curve, and what each predicts by itself."""
 
     aligned: Aligned
     curve: RingCorrelation
     half_bit: NDArray[np.float64]
+    held_out: tuple[FrameSetFit, FrameSetFit]
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """The reconstruction of all frames, also in its gauge; its scores, and its correlation with the one judged."""
+
+    reconstruction: Reconstruction
+    gauged: Gauged
+    fit: FrameSetFit
+    curve: RingCorrelation
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +82,12 @@ class Evaluation:
         The frames it was fitted to, and those it never saw.
     mean_frame
         The held-out frames under the mean of the training frames: what one can predict without an object.
-    half_sets, star, truth
+    half_sets, refit, star, truth
         None where undefined.
+    star_asked
+        True when the object is said to be a star, so that its spokes are a criterion.
     undefined
-        For each of these that is None, the reason.
+        For each part that is None, the reason.
     """
 
     scan: Scan
@@ -81,8 +97,10 @@ class Evaluation:
     held_out: FrameSetFit
     mean_frame: FrameScores
     half_sets: HalfSets | None
+    refit: Refit | None
     star: Star | None
     truth: TruthComparison | None
+    star_asked: bool
     undefined: Mapping[str, str]
 
 
@@ -90,6 +108,9 @@ def measure(
     scan: Scan,
     reconstruction: Reconstruction,
     halves: tuple[Reconstruction, Reconstruction] | None = None,
+    refit: Reconstruction | None = None,
+    *,
+    star: bool = False,
 ) -> Evaluation:
     """Measure a reconstruction.
 
@@ -104,6 +125,10 @@ def measure(
         From the training frames.
     halves
         From the two halves of the training frames, each from its own random start.
+    refit
+        From all frames.
+    star
+        True looks for the spokes of a Siemens star in the object.
 
     Returns
     -------
@@ -121,37 +146,33 @@ def measure(
             f"{scan.name}: expected photon counts, found {scan.kind.value}; scores are stated relative to "
             "what counting photons allows, so give the data as counts"
         )
-    train_frames = _check_frames(scan, reconstruction, FrameSet.TRAIN)
-    gauged = _gauge(scan, reconstruction)
-    undefined: dict[str, str] = {}
-    half_sets = star = truth = None
-    if halves is None:
-        undefined["half_sets"] = "no half-set reconstructions were given"
-    else:
-        half_sets = _compare_halves(scan, *halves)
-    try:
-        star = measure_star(gauged.image)
-    except ShapeError as error:
-        undefined["star"] = str(error)
-    if scan.object_truth is None or scan.truth_origin is None:
-        undefined["truth"] = "the scan carries no known object"
-    else:
-        known = np.ones(scan.object_truth.shape, bool)
-        truth = compare_to_truth(
-            gauged.image, Placed(scan.object_truth.astype(np.complex128), scan.truth_origin, known)
-        )
-    train, held_out = scan.select(train_frames), scan.select(find_held_out(scan))
+    train = scan.select(_check_frames(scan, reconstruction, FrameSet.TRAIN))
+    held_out = scan.select(find_held_out(scan))
+    train_fit = _fit(train, reconstruction)
+    gauged = _gauge(scan, reconstruction, train_fit.flux)
+    half_sets = None if halves is None else _compare_halves(scan, held_out, *halves)
+    refitted = None if refit is None else _compare_refit(scan, gauged, refit)
+    truth = _compare_truth(scan, gauged)
+    spokes, no_spokes = _find_star(gauged) if star else (None, "not asked for: nobody said that the object is a star")
+    reasons = {
+        "half_sets": (half_sets, "no half-set reconstructions were given"),
+        "refit": (refitted, "no reconstruction of all frames was given"),
+        "star": (spokes, no_spokes),
+        "truth": (truth, "the scan carries no known object"),
+    }
     return Evaluation(
         scan=scan,
         reconstruction=reconstruction,
         gauged=gauged,
-        train=_fit(train, reconstruction),
+        train=train_fit,
         held_out=_fit(held_out, reconstruction),
         mean_frame=_score_mean_frame(train, held_out),
         half_sets=half_sets,
-        star=star,
+        refit=refitted,
+        star=spokes,
         truth=truth,
-        undefined=undefined,
+        star_asked=star,
+        undefined={name: reason for name, (part, reason) in reasons.items() if part is None},
     )
 
 
@@ -168,19 +189,46 @@ def _check_frames(scan: Scan, reconstruction: Reconstruction, which: FrameSet) -
     return expected
 
 
-def _gauge(scan: Scan, reconstruction: Reconstruction) -> Gauged:
-    """Return a reconstruction in the gauge."""
+def _gauge(scan: Scan, reconstruction: Reconstruction, flux: float = 1.0) -> Gauged:
+    """Return a reconstruction in the gauge, its probe scaled by √flux."""
     positions = scan.probe_positions[reconstruction.frames]
-    return fix_gauge(reconstruction.object, reconstruction.probe, reconstruction.origin, positions)
+    probe = np.sqrt(flux) * reconstruction.probe
+    return fix_gauge(reconstruction.object, probe, reconstruction.origin, positions)
 
 
-def _compare_halves(scan: Scan, first: Reconstruction, second: Reconstruction) -> HalfSets:
-    """Return the ring correlation of the halves."""
+def _compare_halves(scan: Scan, held_out: Scan, first: Reconstruction, second: Reconstruction) -> HalfSets:
+    """Return the ring correlation of the halves, and how each predicts the held-out frames."""
     _check_frames(scan, first, FrameSet.HALF_A)
     _check_frames(scan, second, FrameSet.HALF_B)
     aligned = align(_gauge(scan, first).image, _gauge(scan, second).image)
     curve = ring_correlation(aligned.reference, aligned.moving, aligned.window)
-    return HalfSets(aligned, curve, half_bit(curve.n_effective))
+    fits = _fit(held_out, first), _fit(held_out, second)
+    return HalfSets(aligned, curve, half_bit(curve.n_effective), fits)
+
+
+def _compare_refit(scan: Scan, judged: Gauged, refit: Reconstruction) -> Refit:
+    """Return the reconstruction of all frames beside the one that is judged."""
+    _check_frames(scan, refit, FrameSet.ALL)
+    fit = _fit(scan, refit)
+    gauged = _gauge(scan, refit, fit.flux)
+    aligned = align(judged.image, gauged.image)
+    return Refit(refit, gauged, fit, ring_correlation(aligned.reference, aligned.moving, aligned.window))
+
+
+def _find_star(judged: Gauged) -> tuple[Star | None, str]:
+    """Return the spokes, or why none can be measured."""
+    try:
+        return measure_star(judged.image), ""
+    except ShapeError as error:
+        return None, str(error)
+
+
+def _compare_truth(scan: Scan, judged: Gauged) -> TruthComparison | None:
+    """Return the comparison with the known object of the scan, if it carries one."""
+    if scan.object_truth is None or scan.truth_origin is None:
+        return None
+    known = np.ones(scan.object_truth.shape, bool)
+    return compare_to_truth(judged.image, Placed(scan.object_truth.astype(np.complex128), scan.truth_origin, known))
 
 
 def _fit(scan: Scan, reconstruction: Reconstruction) -> FrameSetFit:
@@ -188,9 +236,11 @@ def _fit(scan: Scan, reconstruction: Reconstruction) -> FrameSetFit:
     model = predict_intensity(reconstruction.object, reconstruction.origin, reconstruction.probe, scan.probe_positions)
     factors = fit_frame_factors(scan.diffraction, model, scan.mask)
     scores = score_frames(scan.diffraction, factors[:, None, None] * model, scan.mask)
+    predicted = model[:, scan.mask].sum(dtype=np.float64)
     typical = int(np.argsort(scores.error / scores.error_expected)[scores.n_frames // 2])
     return FrameSetFit(
         factors=factors,
+        flux=float(scores.counts.sum() / predicted) if predicted > 0 else 1.0,
         scores=scores,
         fourier_error_as_returned=fourier_error(scan.diffraction, model, scan.mask),
         example=scan.diffraction[typical],

@@ -18,6 +18,7 @@ __all__ = [
     "GaugeFacts",
     "HalfSetScores",
     "Metrics",
+    "RefitScores",
     "ScanFacts",
     "StarScores",
     "ThresholdCrossing",
@@ -97,8 +98,9 @@ class Fidelity:
     held_out_over_train, held_out_over_train_error
         Ratio of their `error_over_expected`, with its bootstrap error.
     gain_over_mean_frame
-        On the held-out frames: error of the mean training frame over that of the reconstruction. Where photons
-        are few, `error_over_expected` is near 1 for any prediction; this is not.
+        On the held-out frames: deviance of the mean training frame over that of the reconstruction. Ratios to
+        an expectation at the model's own λ fall when λ is smeared, and are near 1 where photons are few; a
+        quotient of two deviances is neither.
     """
 
     train: FrameSetScores
@@ -160,12 +162,36 @@ class HalfSetScores:
         Signed correlation averaged over the Fourier plane up to Nyquist.
     shift_px
         Shift between the halves that was taken out, (y, x).
+    held_out_a, held_out_b
+        Scores of the held-out frames under each half alone: agreement is worth something only between results
+        that explain the data.
+    worst_deviance_over_expected
+        The larger `deviance_over_expected` of the two.
     """
 
     half_bit: ThresholdCrossing
     one_seventh: ThresholdCrossing
     mean_correlation: float
     shift_px: tuple[float, float]
+    held_out_a: FrameSetScores
+    held_out_b: FrameSetScores
+    worst_deviance_over_expected: float
+
+
+@dataclass(frozen=True)
+class RefitScores:
+    """The reconstruction of all frames, made with the settings that the held-out frames have approved.
+
+    Attributes
+    ----------
+    fit
+        Scores of all frames.
+    mean_correlation
+        Signed ring correlation with the judged result, averaged over the Fourier plane up to Nyquist.
+    """
+
+    fit: FrameSetScores
+    mean_correlation: float
 
 
 @dataclass(frozen=True)
@@ -181,7 +207,7 @@ class StarScores:
     centre_px
         Array index (y, x) in the reconstructed object.
     resolved_radius_px, resolved_period_px
-        Radius down to which the spokes are seen, and the width of one period there.
+        Radius down to which the spokes are seen, and the width of one period there; seen, not resolved.
     """
 
     contrast: float
@@ -216,12 +242,12 @@ class TruthScores:
 
 @dataclass(frozen=True)
 class CriterionResult:
-    """One threshold: `passed` says whether ``value comparison threshold`` holds."""
+    """One threshold: `passed` says whether ``value comparison threshold`` holds, None where it does not apply."""
 
     value: float | None
     comparison: str
     threshold: float
-    passed: bool
+    passed: bool | None
 
 
 @dataclass(frozen=True)
@@ -230,12 +256,14 @@ class Metrics:
 
     Attributes
     ----------
-    scan, fidelity, gauge, half_sets, star, truth
+    scan, fidelity, gauge, half_sets, refit, star, truth
         The parts above; a part that is undefined is None.
+    spoilt
+        What was done to the result on purpose ("none" for an honest one).
     criteria
         Each criterion of `ptycho.metrics.criteria` by name.
     passed
-        True when every criterion passed.
+        True when no criterion failed.
     undefined
         For each None above, its dotted key and the reason.
 
@@ -249,10 +277,12 @@ class Metrics:
     fidelity: Fidelity
     gauge: GaugeFacts
     half_sets: HalfSetScores | None
+    refit: RefitScores | None
     star: StarScores | None
     truth: TruthScores | None
     criteria: Mapping[str, CriterionResult]
     passed: bool
+    spoilt: str = "none"
     undefined: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -16,19 +16,29 @@ from ptycho.metrics.schema import (
     GaugeFacts,
     HalfSetScores,
     Metrics,
+    RefitScores,
     ScanFacts,
     StarScores,
     ThresholdCrossing,
     TruthScores,
 )
+from ptycho.metrics.spoil import Spoil
 
 __all__ = ["summarise"]
 
 BOOTSTRAP_SEED = 17
 
 
-def summarise(evaluation: Evaluation) -> Metrics:
-    """Return the numbers of an evaluation and the verdict of every criterion."""
+def summarise(evaluation: Evaluation, spoil: Spoil = Spoil.NONE) -> Metrics:
+    """Return the numbers of an evaluation and the verdict of every criterion.
+
+    Parameters
+    ----------
+    evaluation
+        What was measured.
+    spoil
+        What was done to the result on purpose, for the record.
+    """
     scan = evaluation.scan
     undefined = dict(evaluation.undefined)
     if scan.pixel_size_m is None:
@@ -36,18 +46,21 @@ def summarise(evaluation: Evaluation) -> Metrics:
     fidelity = _summarise_fidelity(evaluation)
     half_sets = _summarise_half_sets(evaluation, undefined)
     star = _summarise_star(evaluation, undefined)
-    verdicts = judge(
-        {
-            "held_out": fidelity.held_out.error_over_expected,
-            "gain": fidelity.gain_over_mean_frame,
-            "half_sets": half_sets.half_bit.frequency if half_sets else None,
-            "spokes": star.contrast if star else None,
-        }
-    )
+    values = {
+        "held_out": fidelity.held_out.error_over_expected,
+        "deviance": fidelity.held_out.deviance_over_expected,
+        "gain": fidelity.gain_over_mean_frame,
+        "half_sets": half_sets.half_bit.frequency if half_sets else None,
+        "half_sets_held_out": half_sets.worst_deviance_over_expected if half_sets else None,
+        "spokes": star.contrast if star else None,
+    }
+    verdicts = judge(values, inapplicable=() if evaluation.star_asked else ("spokes",))
     for criterion in CRITERIA:
+        reason = undefined.get(criterion.metric.partition(".")[0], "")
         if verdicts[criterion.name].value is None:
-            part = criterion.metric.partition(".")[0]
-            undefined[f"criteria.{criterion.name}.value"] = undefined[part]
+            undefined[f"criteria.{criterion.name}.value"] = reason
+        if verdicts[criterion.name].passed is None:
+            undefined[f"criteria.{criterion.name}.passed"] = reason
     return Metrics(
         scan=ScanFacts(
             name=scan.name,
@@ -61,10 +74,12 @@ def summarise(evaluation: Evaluation) -> Metrics:
         fidelity=fidelity,
         gauge=_summarise_gauge(evaluation.gauged),
         half_sets=half_sets,
+        refit=_summarise_refit(evaluation),
         star=star,
         truth=_summarise_truth(evaluation, undefined),
         criteria=verdicts,
-        passed=all(verdict.passed for verdict in verdicts.values()),
+        passed=all(verdict.passed is not False for verdict in verdicts.values()),
+        spoilt=spoil.value,
         undefined=undefined,
     )
 
@@ -81,7 +96,7 @@ def _summarise_fidelity(evaluation: Evaluation) -> Fidelity:
         held_out=_summarise_frames(held_out),
         held_out_over_train=ratio(held_out.scores, train.scores),
         held_out_over_train_error=bootstrap_error(ratio, held_out.scores, train.scores, seed=BOOTSTRAP_SEED),
-        gain_over_mean_frame=evaluation.mean_frame.fourier_error / held_out.scores.fourier_error,
+        gain_over_mean_frame=float(evaluation.mean_frame.deviance.sum() / held_out.scores.deviance.sum()),
     )
 
 
@@ -125,7 +140,16 @@ def _summarise_half_sets(evaluation: Evaluation, undefined: dict[str, str]) -> H
         one_seventh=_describe_crossing(one_seventh, size, "half_sets.one_seventh", undefined),
         mean_correlation=halves.curve.mean,
         shift_px=_pair(halves.aligned.shift),
+        held_out_a=_summarise_frames(halves.held_out[0]),
+        held_out_b=_summarise_frames(halves.held_out[1]),
+        worst_deviance_over_expected=max(fit.scores.deviance_over_expected for fit in halves.held_out),
     )
+
+
+def _summarise_refit(evaluation: Evaluation) -> RefitScores | None:
+    """Return the scores of the reconstruction of all frames."""
+    refit = evaluation.refit
+    return None if refit is None else RefitScores(_summarise_frames(refit.fit), refit.curve.mean)
 
 
 def _summarise_star(evaluation: Evaluation, undefined: dict[str, str]) -> StarScores | None:

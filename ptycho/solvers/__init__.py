@@ -1,6 +1,6 @@
 """Iterative solvers and the record they return."""
 
-from ptycho.solvers.reconstruction import Reconstruction, load_reconstruction, save_reconstruction
+from ptycho.reconstruction import Reconstruction, load_reconstruction, save_reconstruction
 from ptycho.solvers.rpie import Epoch, RPIEOptions, reconstruct
 
 __all__ = [

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ptycho.data.scan import Scan
 from ptycho.errors import ConfigError
 from ptycho.physics import make_canvas
+from ptycho.reconstruction import Reconstruction
 from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
-from ptycho.solvers.reconstruction import Reconstruction
 
 __all__ = ["Epoch", "RPIEOptions", "reconstruct"]
 
@@ -60,6 +60,8 @@ class RPIEOptions:
         for name in ("epochs", "batch_frames", "modes", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, found {getattr(self, name)}")
+        if self.seed < 0:
+            raise ConfigError(f"seed: expected at least 0, found {self.seed}")
         if not 0 < self.alpha <= 1 or not 0 <= self.decay_from <= 1 or not 0 < self.last_step <= 1:
             raise ConfigError(
                 "alpha, decay_from, last_step: expected values in (0, 1], [0, 1] and (0, 1], found "

@@ -12,7 +12,8 @@ import pytest
 from ptycho.cli import main
 from ptycho.data import DataKind, FrameSet, load_scan
 from ptycho.data.sabotage import Sabotage
-from ptycho.solvers import load_reconstruction
+from ptycho.metrics.spoil import Spoil
+from ptycho.reconstruction import load_reconstruction
 
 ROOT = Path(__file__).parents[2]
 SIMULATE = ["simulate", "--grid", "6x7", "--frame-px", "32", "--step-px", "3", "--dose", "1e5"]
@@ -32,7 +33,7 @@ def scan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["", "fetch", "info", "simulate", "reconstruct"])
+@pytest.mark.parametrize("command", ["", "fetch", "info", "simulate", "reconstruct", "evaluate"])
 def test_help_needs_nothing_but_python(command: str) -> None:
     done = run_bare("-m", "ptycho", *command.split(), "--help")
     assert done.returncode == 0, done.stderr
@@ -57,6 +58,7 @@ def test_the_choices_of_flags_are_those_of_the_records() -> None:
     text = run_bare("-m", "ptycho", "reconstruct", "--help").stdout
     for choices in (DataKind, FrameSet, Sabotage):
         assert "{" + ",".join(choices) + "}" in text
+    assert "{" + ",".join(Spoil) + "}" in run_bare("-m", "ptycho", "evaluate", "--help").stdout
 
 
 @pytest.mark.parametrize("argv", [[], ["fetch"], ["reconstruct", "x.npz", "--out", "o", "--epoch", "3"], ["nothing"]])
@@ -74,6 +76,11 @@ def test_a_wrong_value_ends_with_2_and_a_wrong_file_with_1(tmp_path: Path, capsy
     assert "none.npz: expected an .npz file: No such file" in capsys.readouterr().err
 
 
+def test_a_seed_below_zero_is_wrong_usage(scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reconstruct", str(scan_file), "--seed", "-1", "--out", str(tmp_path / "o")]) == 2
+    assert "--seed: expected at least 0, found -1" in capsys.readouterr().err
+
+
 def test_a_simulated_scan_is_described(scan_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(scan_file), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -82,7 +89,10 @@ def test_a_simulated_scan_is_described(scan_file: Path, capsys: pytest.CaptureFi
     assert facts["overlap_linear"] == pytest.approx(1 - facts["nearest_neighbour_px"] / (2 * facts["probe_radius_px"]))
     assert facts["provenance"]["conventions"]["detector_origin"] == "centre"
     assert main(["info", str(scan_file)]) == 0
-    assert "frames: 42\n" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "frames: 42\n" in text
+    assert "conventions of the file, undone on reading:\n" in text
+    assert "    detector_origin: centre\n" in text
 
 
 def test_trials_are_shown_on_request(scan_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

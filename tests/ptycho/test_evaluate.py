@@ -16,8 +16,10 @@ from ptycho.figures import render_page
 from ptycho.figures.curves import draw_convergence
 from ptycho.figures.style import make_figure, render_figure, show_image
 from ptycho.metrics.measure import measure
+from ptycho.metrics.spoil import Spoil, spoil_result
 from ptycho.metrics.summarise import summarise
-from ptycho.solvers import Reconstruction, load_reconstruction, save_reconstruction
+from ptycho.physics import predict_intensity
+from ptycho.reconstruction import Reconstruction, load_reconstruction, save_reconstruction
 
 EPOCHS = "40"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -29,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate")
     small = ["--grid", "12x13", "--frame-px", "48", "--step-px", "4", "--dose", "2e5"]
     assert main(["simulate", "--out", str(folder / "scan.npz"), *small]) == 0
-    for which in ("train", "half-a", "half-b"):
+    for which in ("train", "half-a", "half-b", "all"):
         flags = ["--frames", which, "--epochs", EPOCHS, "--out", str(folder / which)]
         assert main(["reconstruct", str(folder / "scan.npz"), *flags]) == 0
     return folder
@@ -50,10 +52,10 @@ def load(folder: Path, which: str) -> Reconstruction:
 def test_scores_figures_and_a_page_are_written(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = evaluate(folder, tmp_path)
+    code = evaluate(folder, tmp_path, "--star")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert code == (0 if metrics["passed"] else 1)
-    assert ("all criteria met" if metrics["passed"] else "refused") in capsys.readouterr().out
+    assert ("all criteria met" if metrics["passed"] else "refused: ") in capsys.readouterr().out
     sizes = json.loads((tmp_path / "figures.json").read_text())
     assert set(sizes) == {"object", "probe", "star", "frc", "held_out", "convergence", "truth"}
     page = (tmp_path / "summary.md").read_text()
@@ -70,8 +72,12 @@ def test_a_good_reconstruction_of_a_known_object_scores_well(folder: Path, tmp_p
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json"]
     assert 1 < metrics["fidelity"]["held_out"]["error_over_expected"] < 2.3
-    assert metrics["fidelity"]["gain_over_mean_frame"] > 4
+    assert 1 < metrics["fidelity"]["held_out"]["deviance_over_expected"] < 2.8
+    assert metrics["fidelity"]["gain_over_mean_frame"] > 4.2
     assert metrics["half_sets"]["half_bit"]["frequency"] > 0.15
+    alone = [metrics["half_sets"][f"held_out_{half}"]["deviance_over_expected"] for half in "ab"]
+    assert metrics["half_sets"]["worst_deviance_over_expected"] == max(alone) < 3.2
+    assert metrics["criteria"]["spokes"]["passed"] is None  # nobody said that it is a star
     assert metrics["truth"]["phase_correlation"] > 0.95
     assert metrics["truth"]["amplitude_correlation"] > 0.9
     assert np.abs(metrics["truth"]["shift_px"]).max() < 0.5
@@ -90,6 +96,52 @@ def test_numbers_in_the_files_decide_nothing(folder: Path, tmp_path: Path) -> No
     assert summarise(measure(scan, forged)) == summarise(measure(scan, honest))
     worse = dataclasses.replace(honest, object=np.ones_like(honest.object))
     assert summarise(measure(scan, worse)).fidelity.gain_over_mean_frame < 1.5
+
+
+@pytest.mark.parametrize("spoil", ["blurred", "noisy"])
+def test_a_result_made_worse_is_refused_by_a_proper_score(folder: Path, tmp_path: Path, spoil: str) -> None:
+    """The blurred one of a star passed, while only the ratio to its own expectation was looked at."""
+    scores = {}
+    for name in ("none", spoil):
+        code = evaluate(folder, tmp_path / name, "--scores-only", "--spoil", name)
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        assert metrics["spoilt"] == name
+        assert code == (0 if metrics["passed"] is (name == "none") else 1)
+        scores[name] = metrics["fidelity"]["gain_over_mean_frame"]
+    assert scores[spoil] < 0.8 * scores["none"]
+
+
+def test_halves_that_agree_but_do_not_explain_the_data_are_refused(folder: Path) -> None:
+    scan = load_scan(folder / "scan.npz")
+    first, second = (spoil_result(load(folder, half), Spoil.BLURRED) for half in ("half-a", "half-b"))
+    metrics = summarise(measure(scan, load(folder, "train"), (first, second)))
+    assert metrics.criteria["deviance"].passed
+    assert metrics.criteria["half_sets"].passed
+    assert metrics.criteria["half_sets_held_out"].passed is False
+    assert "1 of 5 criteria are not met: `half_sets_held_out`." in render_page(metrics, ())
+
+
+def test_the_refit_is_scored_and_handed_over_in_its_gauge(folder: Path, tmp_path: Path) -> None:
+    evaluate(folder, tmp_path, "--all", str(folder / "all"))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    scan = load_scan(folder / "scan.npz")
+    assert metrics["refit"]["fit"]["n_frames"] == scan.n_frames
+    assert metrics["refit"]["mean_correlation"] > 0.7
+    result = load_reconstruction(tmp_path / "result.npz")
+    assert result.frames.size == scan.n_frames
+    covered = result.coverage >= 0.1 * result.coverage.max()
+    assert np.median(np.abs(result.object[covered])) == pytest.approx(1, abs=1e-4)
+    predicted = predict_intensity(result.object, result.origin, result.probe, scan.probe_positions)
+    assert predicted.sum() == pytest.approx(scan.diffraction.sum(), rel=1e-3)
+
+
+def test_power_of_the_probe_times_transmission_is_the_mean_counts(folder: Path) -> None:
+    scan = load_scan(folder / "scan.npz")
+    honest = load(folder, "train")
+    dim = dataclasses.replace(honest, probe=honest.probe / 2)
+    gauge = summarise(measure(scan, dim)).gauge
+    counts = scan.select(honest.frames).photons_per_frame
+    assert gauge.probe_power * gauge.mean_transmission == pytest.approx(counts, rel=0.005)
 
 
 def test_a_reconstruction_that_saw_the_held_out_frames_is_refused(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """The thresholds stand in one module; plans and documents repeat them, and must not drift."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,7 @@ def test_the_plans_run_the_same_settings() -> None:
             r"`python -m ptycho (reconstruct [^`]*)`", (PLANS / name / "implementation.md").read_text()
         )
     ]
-    assert len(commands) == 3 + 3 + 9
+    assert len(commands) == 4 + 3 + 9
     assert {re.sub(r"reconstruct \S+ --frames \S+|--sabotage \S+ ", "", command).strip() for command in commands} == {
         "--epochs 20 --out {hub}"
     }
@@ -73,3 +75,22 @@ def test_the_document_shows_the_thresholds() -> None:
     for criterion in CRITERIA:
         sign = "≤" if criterion.comparison is Comparison.AT_MOST else "≥"
         assert f"| `{criterion.name}` | `{criterion.metric}` | {sign} {criterion.threshold:g}" in text
+
+
+@pytest.mark.parametrize("name", [*PASSING, CONTROLS])
+def test_all_code_that_scores_is_frozen_and_no_solver_is_among_it(name: str) -> None:
+    """What a fresh `evaluate` loads could change the scores, so the plan freezes it."""
+    script = (
+        "import sys, ptycho.cli, ptycho.commands.evaluate, ptycho.commands.info\n"
+        "print(*(module.__file__ for key, module in sys.modules.items() if key.partition('.')[0] == 'ptycho'))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    loaded = {Path(file).relative_to(ROOT).as_posix() for file in done.stdout.split()} | {"ptycho/__main__.py"}
+    text = (PLANS / name / "implementation.md").read_text(encoding="utf-8")
+    head = re.search(r"^- Evaluator: (.*)$", text, re.MULTILINE)
+    assert head is not None
+    frozen = tuple(re.findall(r"`([^`]+)`", head[1]))
+    assert all((ROOT / entry).exists() for entry in frozen)
+    assert {path for path in loaded if not path.startswith(frozen)} == set()
+    assert not any(path.startswith("ptycho/solvers/") for path in loaded)

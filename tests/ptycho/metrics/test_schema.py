@@ -17,17 +17,24 @@ METRICS = Metrics(
     fidelity=Fidelity(FRAMES, FRAMES, 1.0, 0.1, 5.0),
     gauge=GaugeFacts(1e5, 0.9, (0.9, 0.1), 1000),
     half_sets=None,
+    refit=None,
     star=None,
     truth=None,
-    criteria=judge({"held_out": 1.7, "gain": 5.0, "half_sets": None, "spokes": None}),
+    criteria=judge(
+        {"held_out": 1.7, "deviance": 1.9, "gain": 5.0, "half_sets": None, "half_sets_held_out": None, "spokes": None},
+        inapplicable=["spokes"],
+    ),
     passed=False,
     undefined={
         "scan.pixel_size_m": "not given",
         "half_sets": "no halves",
+        "refit": "no refit",
         "star": "too small",
         "truth": "not known",
         "criteria.half_sets.value": "no halves",
-        "criteria.spokes.value": "too small",
+        "criteria.half_sets_held_out.value": "no halves",
+        "criteria.spokes.value": "no star",
+        "criteria.spokes.passed": "no star",
     },
 )
 
@@ -77,6 +84,11 @@ def test_a_criterion_passes_on_its_side_and_never_when_undefined(
     comparison: Comparison, value: float | None, passed: bool
 ) -> None:
     assert Criterion("c", "a.b", comparison, 2.0, "?").check(value).passed is passed
+
+
+def test_a_criterion_that_does_not_apply_neither_passes_nor_fails() -> None:
+    assert METRICS.criteria["spokes"].passed is None
+    assert METRICS.criteria["half_sets"].passed is False
 
 
 def test_r_alone_is_no_criterion() -> None:

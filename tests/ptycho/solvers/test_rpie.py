@@ -158,3 +158,8 @@ def test_a_truncated_reconstruction_is_an_error(result: Reconstruction, tmp_path
 def test_arrays_that_do_not_belong_together_are_an_error(result: Reconstruction) -> None:
     with pytest.raises(ShapeError, match="coverage: expected"):
         replace(result, coverage=result.coverage[1:])
+
+
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed: expected at least 0, found -1"):
+        RPIEOptions(seed=-1)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from ptycho.archive import load_arrays, parse_json_entry, render_json_entry, save_arrays
 from ptycho.errors import ShapeError
 
-__all__ = ["Reconstruction", "load_reconstruction", "save_reconstruction"]
+__all__ = ["RECONSTRUCTION_FILE", "Reconstruction", "load_reconstruction", "save_reconstruction"]
+
+RECONSTRUCTION_FILE = "reconstruction.npz"  # its name in a folder that holds one
 
 ARRAY_FIELDS = {
     "object": np.complex64,
