@@ -1,4 +1,4 @@
-"""The gauge: what is free is fixed, and nothing that is measured changes."""
+"""The gauge: what is free is fixed, and predictions stay as they are but for the probe's tails."""
 
 import numpy as np
 import pytest
