@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.agents.catalog import EMBEDDED
 from orchestrator.config import Config
@@ -106,6 +106,11 @@ def read_agenda(read: Reader, state: State, config: Config) -> Agenda:
     if config.focus and config.focus not in {item.id for item in ledger.items}:
         known = ", ".join(item.id for item in ledger.items)
         raise ConfigError(f"--focus {config.focus}: not in {LEDGER}; known are {known}")
+    for item in ledger.items:
+        if PurePosixPath(plan_path(item)).is_absolute() or ".." in PurePosixPath(plan_path(item)).parts:
+            raise ConfigError(
+                f"{LEDGER}:{item.line}: working plan {plan_path(item)!r}: give a path inside the repository"
+            )
     plans = {
         item.id: parse_plan(plan_text, plan_path(item)) for item in ledger.items if (plan_text := read(plan_path(item)))
     }

@@ -127,6 +127,7 @@ class RunWorktree:
         written again, a lock that a killed git left is removed, and repositories the agent made inside are taken as
         plain files.
         """
+        self.root.mkdir(parents=True, exist_ok=True)
         link = self.root / ".git"
         if link.is_symlink() or not link.is_file() or link.read_bytes() != self._link:
             shutil.rmtree(link, ignore_errors=True) if link.is_dir() and not link.is_symlink() else link.unlink(True)

@@ -50,6 +50,10 @@ def _holds(found: object, comparison: str, wanted: object) -> bool:
     return _COMPARISONS[comparison](found, wanted)
 
 
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def check_expectation(text: str, folder: Path) -> ExpectResult:
     """Hold one `Expect:` against the files in `folder`; whatever is absent or not comparable does not hold."""
     expectation = parse_expectation(text)
@@ -67,7 +71,8 @@ def check_expectation(text: str, folder: Path) -> ExpectResult:
     if found is _ABSENT:
         return ExpectResult(text, None, holds=False)
     holds = expectation.op == "exists" or _holds(found, expectation.op, _parse_value(expectation.value or ""))
-    return ExpectResult(text, found if isinstance(found, bool | float | None) else str(found)[:_SHOWN], holds)
+    shown = found if isinstance(found, bool | float | None) else _printable(str(found)[:_SHOWN])
+    return ExpectResult(text, shown, holds)
 
 
 def rows_digest(plan: Plan) -> str:

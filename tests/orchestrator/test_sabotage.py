@@ -80,6 +80,14 @@ def test_files_that_steer_the_runner_verify_nothing_in_two_turns(
     assert done.focus(PASSED)["iterations"] == 2, done.said
 
 
+def test_a_removed_checkout_is_put_back(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    done = play(project, make_actor("import shutil\ndef ralph():\n    shutil.rmtree(work)\n"))
+    assert done.code == 13, done.said
+    assert (project.work / "docs/fix_plan.md").exists()
+    assert (project.root / "calc.py").exists()
+
+
 def test_code_in_the_agents_checkout_is_not_what_counts(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     project.write(".gitignore", "hidden/\n")
