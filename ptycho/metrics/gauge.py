@@ -63,7 +63,7 @@ def fix_gauge(
     what else is done then no longer depends on it.
 
     Predicted intensities stay as they are but for the tails of the probe, which the centring moves
-    periodically (some 0.5 % of R on the Siemens star); scores are taken from the result as it was returned.
+    periodically (0.1 % of R on the Siemens star); scores are taken from the result as it was returned.
     Power of the probe times mean transmission is the predicted mean counts of a frame: the measured ones when
     the probe comes scaled to them.
 
