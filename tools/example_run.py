@@ -21,6 +21,11 @@ def _copy(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
+def _is_kept(path: Path) -> bool:
+    """Whether a file goes along: of the pictures all of the star, and the object of every other item."""
+    return path.suffix != ".png" or "RECON-SIEMENS-STAR-001" in path.parts or path.name in {"object.png", "truth.png"}
+
+
 def _readme(account: str, turns: str, pictures: list[Path]) -> str:
     shown = "\n".join(f"![{path.stem}]({path.as_posix()})\n" for path in pictures)
     return (

@@ -13,10 +13,9 @@ from orchestrator.records.text import (
     shown,
     split_lines,
     table_cells,
-    table_line,
 )
 
-__all__ = ["Finding", "Findings", "parse_findings", "render_findings"]
+__all__ = ["Finding", "Findings", "parse_findings", "render_findings", "table_line"]
 
 _COLUMNS = ("Finding ID", "Date", "Keywords", "Synopsis", "Evidence Pointer", "Status")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -50,6 +49,11 @@ class Findings:
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     path: str = field(default="docs/findings.md", compare=False)
     raw: str = field(default="", compare=False, repr=False)
+
+
+def table_line(cells: tuple[str, ...]) -> str:
+    r"""Return one line of a table, pipes inside cells written ``\|``, without a newline."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _is_frame(cells: tuple[str, ...]) -> bool:

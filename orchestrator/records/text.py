@@ -22,7 +22,6 @@ __all__ = [
     "split_lines",
     "strip_code",
     "table_cells",
-    "table_line",
     "value_or_none",
     "with_block",
 ]
@@ -157,11 +156,6 @@ def table_cells(line: str) -> tuple[str, ...] | None:
     if len(stripped) < 2 or stripped[0] != "|" or stripped[-1] != "|":
         return None
     return tuple(cell.strip().replace("\\|", "|") for cell in _BARE_PIPE.split(stripped)[1:-1])
-
-
-def table_line(cells: tuple[str, ...]) -> str:
-    r"""Return one line of a table, pipes inside cells written ``\|``, without a newline."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def with_block(text: str, block: str) -> str:

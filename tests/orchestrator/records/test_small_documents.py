@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orchestrator.errors import RecordError
-from orchestrator.records.findings import Finding, parse_findings, render_findings
+from orchestrator.records.findings import Finding, parse_findings, render_findings, table_line
 from orchestrator.records.hub import (
     FileEntry,
     Manifest,
@@ -16,7 +16,7 @@ from orchestrator.records.hub import (
 )
 from orchestrator.records.stamps import format_stamp, parse_stamp
 from orchestrator.records.summary import TurnSummary, parse_summary, with_turn
-from orchestrator.records.text import decode, read_field, split_lines, table_cells, table_line
+from orchestrator.records.text import decode, read_field, split_lines, table_cells
 
 FINDINGS = """\
 # Findings
