@@ -22,8 +22,8 @@ def _copy(source: Path, target: Path) -> int:
 
 
 def _is_kept(path: Path) -> bool:
-    """Whether a file goes along: of the pictures all of the star, and the object of every other item."""
-    return path.suffix != ".png" or "RECON-SIEMENS-STAR-001" in path.parts or path.name in {"object.png", "truth.png"}
+    """Whether a file goes along: of the pictures all of the star, and of other items those that decide."""
+    return path.suffix != ".png" or "RECON-SIEMENS-STAR-001" in path.parts or path.name in {"frc.png", "truth.png"}
 
 
 def _readme(account: str, turns: str, pictures: list[Path]) -> str:
@@ -49,9 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(target, ignore_errors=True)
     size = sum(_copy(run / name, target / name) for name in _DOCUMENTS)
     files = [path for path in sorted(run.glob("plans/active/*/**/*")) if path.is_file() and path.suffix in _KEPT]
-    kept = [
-        path for path in files if "/reports/" in path.as_posix() or path.name in {"summary.md", "implementation.md"}
-    ]
+    plans = {"summary.md", "implementation.md"}
+    kept = [p for p in files if ("/reports/" in p.as_posix() or p.name in plans) and _is_kept(p)]
     size += sum(_copy(path, target / path.relative_to(run)) for path in kept)
     turns = subprocess.run(
         ["git", "log", "--reverse", "--format=%s", "--grep=^Turn-Id:"],
