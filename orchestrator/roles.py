@@ -24,7 +24,7 @@ class RoleSpec:
         Documents the role does not write.
     fenced_kinds : tuple of PathClass
         Classes of paths the role does not write.
-    hands_off : bool
+    writes_handoff : bool
         Whether the turn ends in a handoff (else in evidence).
     """
 
@@ -32,7 +32,7 @@ class RoleSpec:
     prompt: str
     fenced_files: tuple[str, ...]
     fenced_kinds: tuple[PathClass, ...]
-    hands_off: bool
+    writes_handoff: bool
 
 
 SUPERVISOR = RoleSpec(
@@ -40,12 +40,12 @@ SUPERVISOR = RoleSpec(
     prompt="supervisor.md",
     fenced_files=(),
     fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.EVIDENCE),
-    hands_off=True,
+    writes_handoff=True,
 )
 ENGINEER = RoleSpec(
     role=Role.ENGINEER,
     prompt="engineer.md",
     fenced_files=(HANDOFF, MEMORY, LEDGER),
     fenced_kinds=(PathClass.EVIDENCE,),
-    hands_off=False,
+    writes_handoff=False,
 )

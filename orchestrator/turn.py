@@ -62,7 +62,7 @@ def run_turn(turn: Turn) -> TurnRecord | Abandoned:
 
 def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
     """Return what an abandoned turn costs its focus: an engineer's counts as an iteration without progress."""
-    if failure.interrupted or turn.role.hands_off or turn.focus is None:
+    if failure.interrupted or turn.role.writes_handoff or turn.focus is None:
         return None
     dwell = dwell_after(turn.state.item(turn.focus.id).dwell, progress=False)
     status, note = standing_after(dwell, turn.focus.kind, failure.reasons)

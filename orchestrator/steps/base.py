@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.agenda import Agenda
-from orchestrator.facts import AgentOutcome, Facts, Frozen, TurnRecord, TurnRequest
+from orchestrator.facts import Facts, Frozen, TurnRecord, TurnRequest
 from orchestrator.layout import hub_path
-from orchestrator.policy.progress import Judgement
 from orchestrator.records.handoff import Handoff
 from orchestrator.records.ledger import Item
 from orchestrator.records.memory import MemoryEntry
@@ -38,8 +37,8 @@ class TurnFailed(Exception):
 class Turn:
     """A turn under way. Every step returns a copy with its own fields filled in.
 
-    The first block is known from the start; `request` to `outcome` come from *brief* and *act*, `tree` to `entry`
-    from *collect* and *check*, `facts` from *verify*, the rest from *judge* and *commit*.
+    The first block is known from the start; `request` comes from *brief*, `tree` and `entry` from *collect* and
+    *check*, `facts` from *verify*, the rest from *judge* and *commit*.
     """
 
     session: Session
@@ -53,13 +52,11 @@ class Turn:
     handoff: Handoff | None = None
 
     request: TurnRequest | None = None
-    outcome: AgentOutcome | None = None
 
     tree: str = ""
     entry: MemoryEntry | None = None
     facts: Facts = field(default_factory=lambda: Facts(tree=""))
 
-    judgement: Judgement | None = None
     record: TurnRecord | None = None
     frozen: Frozen | None = None
     status: str = ""

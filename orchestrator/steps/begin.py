@@ -91,4 +91,4 @@ def act(turn: Turn) -> Turn:
     if outcome.ending != Ending.EXITED or outcome.code != 0:
         how = f"exit code {outcome.code}" if outcome.ending == Ending.EXITED else f"ended ({outcome.ending})"
         raise TurnFailed(f"agent {agent.name}: {how} after {outcome.seconds:.0f} s; log {outcome.log}")
-    return replace(turn, outcome=outcome)
+    return turn

@@ -156,4 +156,4 @@ def _check_supervisor(turn: Turn) -> Turn:
 def check(turn: Turn) -> Turn:
     """Put back what the role may not change, then check what it was to leave."""
     turn = _take_out(turn)
-    return _check_supervisor(turn) if turn.role.hands_off else turn
+    return _check_supervisor(turn) if turn.role.writes_handoff else turn

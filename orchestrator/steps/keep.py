@@ -69,7 +69,7 @@ def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[s
     statuses = {item_id: (item.status, item.note) for item_id, item in turn.state.items.items() if item.status}
     statuses[record.focus] = (turn.status, turn.note)
     ledger = ledger_after(turn.text(LEDGER), record, statuses)
-    if not turn.role.hands_off:
+    if not turn.role.writes_handoff:
         summary, plan = summary_path(record.focus), plan_path(turn.item)
         return {
             LEDGER: with_attempt_of(ledger, record, turn.stamp_text, turn.note),
@@ -94,7 +94,7 @@ def render(turn: Turn) -> Turn:
     record = _record_of(turn)
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
         (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
-    has_evidence = not turn.role.hands_off or any(turn.stage.iterdir())
+    has_evidence = not turn.role.writes_handoff or any(turn.stage.iterdir())
     hub = _hub(turn, record) if has_evidence else {}
     names = tuple(path.removeprefix(turn.hub) for path in hub)
     documents = {path: text.encode() for path, text in _documents(turn, record, names).items()}

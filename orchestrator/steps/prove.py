@@ -45,7 +45,7 @@ def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
 
 def verify(turn: Turn) -> Turn:
     """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
-    if turn.role.hands_off:
+    if turn.role.writes_handoff:
         return turn
     _check_frozen(turn)
     session = turn.session
@@ -99,7 +99,7 @@ def judge(turn: Turn) -> Turn:
     """Apply the policy to the facts; a supervisor's turn without a valid handoff ends here."""
     known = turn.state.item(turn.item.id) if turn.focus else None
     frozen = None
-    if turn.role.hands_off:
+    if turn.role.writes_handoff:
         judgement = judge_supervisor(turn.facts)
         if judgement.verdict is Verdict.REFUSED or known is None:
             raise TurnFailed(*judgement.reasons)
@@ -130,7 +130,7 @@ def judge(turn: Turn) -> Turn:
         tree=turn.tree,
         reasons=judgement.reasons,
     )
-    turn = replace(turn, judgement=judgement, record=record, frozen=frozen, status=status.value, note=note)
+    turn = replace(turn, record=record, frozen=frozen, status=status.value, note=note)
     turn.session.journal.append("turn.verified", turn.payload())
     return turn
 
