@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.config import SETTINGS, Config, resolve_config
@@ -71,6 +71,12 @@ def _loop_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _from_here(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command with a program given by a relative path found from here: it runs in another folder."""
+    program = Path(argv[0]).absolute() if argv and "/" in argv[0] else None
+    return (str(program), *argv[1:]) if program and program.is_file() else argv
+
+
 def read_loop_arguments(argv: Sequence[str] | None) -> LoopCall:
     """Read the loop's arguments and resolve its settings."""
     arguments = _loop_parser().parse_args(argv)
@@ -81,7 +87,7 @@ def read_loop_arguments(argv: Sequence[str] | None) -> LoopCall:
     workspace = open_workspace(arguments)
     config = resolve_config(workspace.root, flags, arguments.focus)
     return LoopCall(
-        config=config,
+        config=replace(config, agent_command=_from_here(config.agent_command)),
         workspace=workspace,
         fresh=arguments.fresh,
         as_json=arguments.json,

@@ -242,6 +242,14 @@ def test_a_template_that_asks_for_more_than_there_is_ends_the_run_with_nothing_l
     assert json.loads(project.command("orchestrator", "status", "--json").stdout)["open_turn"] is None
 
 
+def test_an_agent_program_given_by_a_relative_path_is_found_from_where_the_loop_is_called(make_project: Make) -> None:
+    project = make_project("good")
+    project.write("my agent", '#!/bin/sh\necho seen > "$0.seen"\nexit 3\n')
+    (project.root / "my agent").chmod(0o755)
+    project.loop("--agent-command", "'./my agent' {prompt_file}", "--iterations", "1")
+    assert (project.root / "my agent.seen").exists()
+
+
 def test_limits_end_the_run_with_their_own_code(make_project: Make) -> None:
     project = make_project("good")
     assert project.loop("--iterations", "1").code == 13
