@@ -128,10 +128,20 @@ class Project:
         self.git("add", "-A")
         self.git("-c", "user.name=u", "-c", "user.email=u@localhost", "commit", "-qm", message)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command of the harness sees; pytest below it starts without plugins it does not need."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root.parent),
+            "PYTHONPATH": str(HARNESS),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "ORCHESTRATOR_PASS_ENV": "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+        }
+
     def command(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root.parent), "PYTHONPATH": str(HARNESS)}
         argv = [sys.executable, "-P", "-m", *arguments]
-        return subprocess.run(argv, cwd=self.root, env=environment, capture_output=True, text=True, **settings)
+        return subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, text=True, **settings)
 
     def loop(self, *arguments: str) -> Finished:
         done = self.command("orchestrator.loop", "--json", *arguments, timeout=120)

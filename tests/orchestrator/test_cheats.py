@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from .conftest import Finished, Project
 
 Make = Callable[[str], Project]
@@ -286,6 +288,7 @@ def ralph():
     assert "check/test_report.py was put back (frozen" in done.said, done.said
 
 
+@pytest.mark.slow
 def test_a_skipped_test_is_not_passed_unless_the_plan_allows_it(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     node = f"{FIX}/acceptance/test_mean.py::test_skipped"

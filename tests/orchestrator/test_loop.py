@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .conftest import HARNESS, Project
+import pytest
+
+from .conftest import Project
 
 Make = Callable[[str], Project]
 Actor = Callable[[str], str]
@@ -81,6 +82,7 @@ def test_a_liar_is_blocked_after_four_cycles_and_the_report_says_why(make_projec
     assert report.count("refused") == 4
 
 
+@pytest.mark.slow
 def test_a_lazy_engineer_makes_no_progress_and_is_blocked_too(make_project: Make) -> None:
     done = make_project("lazy").loop("--focus", "MEAN-FIX-001")
     assert done.code == 12, done.said
@@ -119,10 +121,9 @@ def test_a_second_loop_on_the_repository_is_turned_away(make_project: Make, make
 
 
 def start(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(project.root.parent), "PYTHONPATH": str(HARNESS)}
     argv = [sys.executable, "-P", "-m", "orchestrator.loop", *arguments]
     with (project.root.parent / "loop.log").open("ab") as log:
-        return subprocess.Popen(argv, cwd=project.root, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(argv, cwd=project.root, env=project.environment, stdout=log, stderr=log)
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 30) -> None:
@@ -305,6 +306,7 @@ def test_status_and_show_tell_what_the_run_left(make_project: Make) -> None:
     assert project.command("orchestrator", "show", "turn", "run-9/0001-galph").returncode == 1
 
 
+@pytest.mark.slow
 def test_fresh_starts_a_new_run_beside_the_old_one(make_project: Make) -> None:
     project = make_project("good")
     project.loop("--iterations", "1")

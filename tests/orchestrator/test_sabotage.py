@@ -24,8 +24,8 @@ def play(project: Project, actor: str, iterations: int = 1) -> Finished:
     [
         'os.unlink(work / ".git")',
         'os.unlink(work.parents[1] / "verify" / ".git") if (work.parents[1] / "verify").exists() else None',
-        'subprocess.run(["git", "branch", "-D", "loop/run-1"], cwd=work)',
-        'subprocess.run(["git", "checkout", "-q", "-b", "elsewhere"], cwd=work)',
+        pytest.param('subprocess.run(["git", "branch", "-D", "loop/run-1"], cwd=work)', marks=pytest.mark.slow),
+        pytest.param('subprocess.run(["git", "checkout", "-q", "-b", "elsewhere"], cwd=work)', marks=pytest.mark.slow),
         '(work / "sub").mkdir(); subprocess.run(["git", "init", "-q"], cwd=work / "sub"); write("sub/a.txt", "a")',
         'pathlib.Path(subprocess.run(["git", "rev-parse", "--absolute-git-dir"], cwd=work, capture_output=True,'
         ' text=True).stdout.strip(), "index.lock").touch()',
@@ -64,7 +64,7 @@ def pytest_runtest_makereport():
     [
         ("conftest.py", FAKE_HOOK),
         pytest.param(f"{FIX}/acceptance/conftest.py", FAKE_HOOK, marks=pytest.mark.slow),
-        ("pytest.py", "import sys\n\nprint('2 passed')\nsys.exit(0)\n"),
+        pytest.param("pytest.py", "import sys\n\nprint('2 passed')\nsys.exit(0)\n", marks=pytest.mark.slow),
         ("sitecustomize.py", "import os\n\nos._exit(0)\n"),
         pytest.param("orchestrator_probe.py", "def pytest_addoption(parser): pass\n", marks=pytest.mark.slow),
         pytest.param("json.py", "def loads(text): return {}\n", marks=pytest.mark.slow),
