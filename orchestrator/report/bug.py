@@ -27,7 +27,8 @@ def guarded(call: Callable[[], int]) -> int:
         sys.stderr.write(f"orchestrator: {error}\n")
         return int(error.exit_code)
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"orchestrator: {error.name} is not installed; `make loop` or `pip install .` installs it\n")
+        cure = "`make loop` installs it into .venv (use .venv/bin/python), `pip install .` into this Python"
+        sys.stderr.write(f"orchestrator: {error.name} is not installed for {sys.executable}; {cure}\n")
         return int(ExitCode.USAGE)
     except BrokenPipeError:
         return int(ExitCode.FAILURE)
