@@ -281,9 +281,27 @@ class Git:
                 commits.append(Commit(name, _parse_trailers(trailers)))
         return tuple(commits)
 
+    def check_place(self) -> None:
+        """Check that `root` is where it was, not a link that somebody put there.
+
+        Raises
+        ------
+        GitError
+            If a link leads from `root` to another folder: whatever is written there would be somebody else's.
+        """
+        real = os.path.realpath(self.root)
+        if real != str(self.root):
+            raise GitError(f"{self.root}: expected the checkout, came a link to {real}; remove the link")
+
+    def unlock(self) -> None:
+        """Remove the index lock that a killed git left in the git directory of this checkout."""
+        if self.git_dir is not None:
+            (self.git_dir / "index.lock").unlink(missing_ok=True)
+
     def _place(self) -> dict[str, str]:
         if self.git_dir is None:
             return {}
+        self.check_place()
         return {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.root)}
 
     def _environment(self) -> dict[str, str]:

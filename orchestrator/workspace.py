@@ -127,31 +127,32 @@ class RunWorktree:
         written again, a lock that a killed git left is removed, and repositories the agent made inside are taken as
         plain files.
         """
+        if self.root.is_symlink():
+            self.root.unlink()
+        self.git.check_place()
         self.root.mkdir(parents=True, exist_ok=True)
         link = self.root / ".git"
         if link.is_symlink() or not link.is_file() or link.read_bytes() != self._link:
             shutil.rmtree(link, ignore_errors=True) if link.is_dir() and not link.is_symlink() else link.unlink(True)
             link.write_bytes(self._link)
-        self._unlock()
+        self.git.unlock()
         moved = {commit for commit in (self.git.rev("HEAD"), self.git.rev(self.ref)) if commit and commit != base}
         for commit in moved:
             self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
         self.git.run("update-ref", self.ref, base)
         self.git.run("symbolic-ref", "HEAD", self.ref)
-        for nested in self.root.rglob("*/.git"):
-            shutil.rmtree(nested, ignore_errors=True) if nested.is_dir() else None
+        for folder, names, _ in os.walk(self.root):  # which does not follow links
+            nested = Path(folder, ".git")
+            if ".git" in names and not nested.is_symlink():
+                shutil.rmtree(nested, ignore_errors=True)
 
     @property
     def _link(self) -> bytes:
         return f"gitdir: {self.git.git_dir}\n".encode()
 
-    def _unlock(self) -> None:
-        if self.git.git_dir is not None:
-            (self.git.git_dir / "index.lock").unlink(missing_ok=True)
-
     def restore(self, tree: str) -> None:
         """Make the worktree hold `tree`; untracked files go, ignored ones stay."""
-        self._unlock()
+        self.git.unlock()
         self.git.run("read-tree", "-u", "--reset", tree)
         self.git.run("clean", "-ffdq")
 
@@ -169,8 +170,11 @@ def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
     Its git directory is given to every call, so that git never looks for one around the worktree.
     """
     for known in (repository.common_dir() / "worktrees").glob("*/gitdir"):
-        if Path(known.read_text(encoding="utf-8").strip()) == root / ".git" and root.is_dir():
+        if Path(known.read_text(encoding="utf-8").strip()) == root / ".git" and root.is_dir() and not root.is_symlink():
             return Git(root, git_dir=known.parent)
+    if root.is_symlink():
+        root.unlink()
+    Git(root).check_place()
     if root.exists():
         shutil.rmtree(root)
     repository.run("worktree", "add", "-q", "--force", *arguments)

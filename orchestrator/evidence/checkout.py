@@ -19,8 +19,7 @@ class Checkout:
 
     def show(self, tree: str) -> None:
         """Make the folder hold `tree` and nothing else, ignored files and stale bytecode included."""
-        if self.git.git_dir is not None:
-            (self.git.git_dir / "index.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
+        self.git.unlock()
         self.git.run("read-tree", "-u", "--reset", tree)
         self.git.run("clean", "-ffdqx")
 

@@ -90,14 +90,7 @@ class TestBench:
 
 def _read(report: Path) -> dict[str, Any]:
     if not report.exists():
-        return {
-            "collected": 0,
-            "outcomes": {},
-            "errors": [],
-            "messages": {},
-            "imported_from": {},
-            "exit_status": None,
-        }
+        return dict(_EMPTY)
     try:
         data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return {key: data[key] for key in _EMPTY}

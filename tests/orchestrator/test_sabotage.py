@@ -181,3 +181,24 @@ def test_a_command_given_inside_the_runs_own_worktree_means_the_repository_aroun
     assert "run-1 on loop/run-1, 2 turns" in inside.command("orchestrator", "status").stdout
     assert "no loop is running" in inside.command("orchestrator", "stop").stdout
     assert not (inside.root / ".orchestrator").exists()
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        'os.symlink(work.parents[2], work / "link")',
+        "import shutil; shutil.rmtree(work); os.symlink(work.parents[2], work)",
+        'import shutil; v = work.parents[1] / "verify"; shutil.rmtree(v); os.symlink(work.parents[2], v)',
+    ],
+)
+def test_a_link_to_the_users_repository_is_never_followed(make_project: Make, make_actor: Actor, deed: str) -> None:
+    project = make_project("good")
+    project.write("calc.py", "# mine, uncommitted\n")
+    project.write("mine.txt", "untracked\n")
+    status, index = project.git("status", "--porcelain"), (project.root / ".git/index").read_bytes()
+    play(project, make_actor(f"def ralph():\n    right()\n    {deed}\n"))
+    assert (project.root / ".git/HEAD").exists()
+    assert project.git("status", "--porcelain") == status
+    assert (project.root / ".git/index").read_bytes() == index
+    assert (project.root / "mine.txt").read_text() == "untracked\n"
+    assert (project.root / "calc.py").read_text() == "# mine, uncommitted\n"
