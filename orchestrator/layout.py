@@ -12,6 +12,7 @@ __all__ = [
     "HANDOFF",
     "LEDGER",
     "MANIFEST",
+    "MEASURED",
     "MEMORY",
     "OWN_DOCUMENTS",
     "hub_path",
@@ -25,6 +26,7 @@ HANDOFF = "input.md"
 LEDGER = "docs/fix_plan.md"
 FINDINGS = "docs/findings.md"
 MANIFEST = "manifest.json"
+MEASURED = "measured.json"
 OWN_DOCUMENTS = (MEMORY, HANDOFF, LEDGER, FINDINGS)
 
 

@@ -80,6 +80,8 @@ def _abandon(turn: Turn, failure: TurnFailed) -> Abandoned:
             "reasons": list(failure.reasons),
             "charge": _charge(turn, failure),
             "interrupted": failure.interrupted,
+            "agent": failure.agent or turn.agent,
+            "seconds": turn.seconds,
         },
     )
     return Abandoned(failure.reasons, failure.interrupted)

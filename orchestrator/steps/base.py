@@ -24,21 +24,24 @@ __all__ = ["Turn", "TurnFailed"]
 class TurnFailed(Exception):
     """The turn ends here and leaves nothing but a patch; `reasons` say why.
 
-    `interrupted` is set when a person ended it, so that nobody is charged.
+    `interrupted` is set when a person ended it, so that nobody is charged; `agent` is what its process cost, where
+    that is what failed.
     """
 
-    def __init__(self, *reasons: str, interrupted: bool = False) -> None:
+    def __init__(self, *reasons: str, interrupted: bool = False, agent: Mapping[str, object] | None = None) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
         self.interrupted = interrupted
+        self.agent = agent
 
 
 @dataclass(frozen=True)
 class Turn:
     """A turn under way. Every step returns a copy with its own fields filled in.
 
-    The first block is known from the start; `request` comes from *brief*, `tree` and `entry` from *collect* and
-    *check*, `facts` from *verify*, the rest from *judge* and *commit*.
+    The first block is known from the start; `request` comes from *brief*, `agent` (who acted, and what it cost) from
+    *act*, `tree` and `entry` from *collect* and *check*, `facts` and `seconds` (what measuring them took) from
+    *verify*, the rest from *judge* and *commit*.
     """
 
     session: Session
@@ -52,10 +55,12 @@ class Turn:
     handoff: Handoff | None = None
 
     request: TurnRequest | None = None
+    agent: Mapping[str, object] | None = None
 
     tree: str = ""
     entry: MemoryEntry | None = None
     facts: Facts = field(default_factory=lambda: Facts(tree=""))
+    seconds: float = 0.0
 
     record: TurnRecord | None = None
     frozen: Frozen | None = None
@@ -120,4 +125,6 @@ class Turn:
             "status": self.status,
             "note": self.note,
             "frozen": frozen,
+            "agent": self.agent,
+            "seconds": self.seconds,
         }

@@ -86,9 +86,16 @@ def act(turn: Turn) -> Turn:
     session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
     outcome = agent.act(turn.request, limits, session.interrupted)
+    cost = {
+        "name": agent.name,
+        "ending": outcome.ending,
+        "code": outcome.code,
+        "seconds": round(outcome.seconds, 3),
+        "log_bytes": outcome.log_bytes,
+    }
     if outcome.ending == Ending.STOPPED:
-        raise TurnFailed("ended by a person", interrupted=True)
+        raise TurnFailed("ended by a person", interrupted=True, agent=cost)
     if outcome.ending != Ending.EXITED or outcome.code != 0:
         how = f"exit code {outcome.code}" if outcome.ending == Ending.EXITED else f"ended ({outcome.ending})"
-        raise TurnFailed(f"agent {agent.name}: {how} after {outcome.seconds:.0f} s; log {outcome.log}")
-    return turn
+        raise TurnFailed(f"agent {agent.name}: {how} after {outcome.seconds:.0f} s; log {outcome.log}", agent=cost)
+    return replace(turn, agent=cost)

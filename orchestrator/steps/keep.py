@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 from orchestrator import __version__
 from orchestrator.documents import (
@@ -15,7 +16,7 @@ from orchestrator.documents import (
 )
 from orchestrator.evidence.hubs import publish
 from orchestrator.facts import TurnRecord
-from orchestrator.layout import HANDOFF, LEDGER, MEMORY, plan_path, summary_path
+from orchestrator.layout import HANDOFF, LEDGER, MEASURED, MEMORY, plan_path, summary_path
 from orchestrator.policy.dwell import limits_of
 from orchestrator.records.handoff import with_owned_fields
 from orchestrator.records.ledger import Status
@@ -44,6 +45,12 @@ def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
         turn.stage, turn.session.workspace.store, turn.facts.rows, agent, turn=record.turn, tree=record.tree
     )
     return {turn.hub + name: content for name, content in files.items()}
+
+
+def _measured(turn: Turn) -> str:
+    """Return what the harness measured, as the hub keeps it; the changed paths are in the commit itself."""
+    facts = asdict(replace(turn.facts, changes=()))
+    return json.dumps(facts, indent=1, sort_keys=True) + "\n"
 
 
 def _blocker(turn: Turn, record: TurnRecord) -> str:
@@ -94,6 +101,8 @@ def render(turn: Turn) -> Turn:
     record = _record_of(turn)
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
         (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
+    if not turn.role.writes_handoff:
+        (turn.stage / MEASURED).write_text(_measured(turn), encoding="utf-8")
     has_evidence = not turn.role.writes_handoff or any(turn.stage.iterdir())
     hub = _hub(turn, record) if has_evidence else {}
     names = tuple(path.removeprefix(turn.hub) for path in hub)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def verify(turn: Turn) -> Turn:
     """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
     if turn.role.writes_handoff:
         return turn
+    started = time.monotonic()
     _check_frozen(turn)
     session = turn.session
     hubs = _hubs_of_verified_rows(turn)
@@ -78,7 +80,8 @@ def verify(turn: Turn) -> Turn:
     path = summary_path(turn.item.id)
     _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
     claims = check_claims(sentences, path, tests, results)
-    return replace(turn, facts=replace(turn.facts, tree=turn.tree, tests=tests, rows=results, claims=claims))
+    facts = replace(turn.facts, tree=turn.tree, tests=tests, rows=results, claims=claims)
+    return replace(turn, facts=facts, seconds=round(time.monotonic() - started, 3))
 
 
 def _tests_line(turn: Turn) -> str:
