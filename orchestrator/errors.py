@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from enum import IntEnum
 
 __all__ = [
@@ -15,7 +17,23 @@ __all__ = [
     "ProcessError",
     "RecordError",
     "WorkspaceError",
+    "cure_of",
+    "is_shortage",
 ]
+
+_CURES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space or raise the quota",
+    errno.EROFS: "make it writable, or work in a folder that is",
+    errno.EACCES: "give this user the right to write there, or work in a folder of its own",
+    errno.EPERM: "give this user the right to write there, or work in a folder of its own",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "end what holds so many files open",
+    errno.ENOMEM: "free some memory",
+    errno.EAGAIN: "raise the limit of processes (`ulimit -u`)",
+    errno.EIO: "look after the disk",
+}
+_SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO}
 
 
 class ExitCode(IntEnum):
@@ -77,3 +95,14 @@ class LockError(OrchestratorError):
     """Another loop holds this repository."""
 
     exit_code = ExitCode.LOCKED
+
+
+def cure_of(error: Exception) -> str:
+    """Return what to do about an error of the machine, told by its name in anybody's message; or nothing."""
+    cure = next((cure for number, cure in _CURES.items() if os.strerror(number) in str(error)), "")
+    return f"; {cure}, then start again" if cure else ""
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether the machine lacks something just now, so that whoever asked for it did nothing wrong."""
+    return isinstance(error, OSError) and error.errno in _SHORTAGES

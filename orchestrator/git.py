@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.errors import GitError
+from orchestrator.lineage import make_mark
 
 __all__ = ["Change", "Commit", "Git", "TreeEntry"]
 
@@ -31,7 +32,7 @@ _SETTINGS = (
 _PREFIX = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
 _FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _FALLBACK_NAME, _FALLBACK_EMAIL = "orchestrator", "orchestrator@localhost"
-_NULL_ID = "0" * 40
+_NULL_ID = "0" * 64  # as long as the longest ids; SHA-1 uses 40 of them
 _NEW_FILE_MODE = "100644"
 _STDERR_KEPT = 800
 
@@ -215,7 +216,8 @@ class Git:
             new |= zip(contents, ids, strict=True)
             unmoded = any(isinstance(change, str) for change in new.values())
             known = self.ls_tree(base) if unmoded else {}
-            lines = [_index_line(path, change, known.get(path)) for path, change in new.items()]
+            length = len(self.text("rev-parse", base)) if None in new.values() else 0
+            lines = [_index_line(path, change, known.get(path), length) for path, change in new.items()]
             index = {"GIT_INDEX_FILE": f"{folder}/index"}
             self.run("read-tree", base, env=index)
             self.run("update-index", "-z", "--index-info", env=index, stdin=_encode("".join(lines)))
@@ -264,7 +266,7 @@ class Git:
 
     def update_ref(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref, only if it still is at `old`; None means that it must not exist yet."""
-        self.run("update-ref", "-m", "orchestrator", ref, new, old or _NULL_ID)
+        self.run("update-ref", "-m", "orchestrator", ref, new, old or "")
 
     def trailers(self, commit: str) -> dict[str, str]:
         """Return the trailers of a commit's message; of a repeated one the last value counts."""
@@ -294,9 +296,10 @@ class Git:
             raise GitError(f"{self.root}: expected the checkout, came a link to {real}; remove the link")
 
     def unlock(self) -> None:
-        """Remove the index lock that a killed git left in the git directory of this checkout."""
+        """Remove the locks that a killed git left in the git directory of this checkout."""
         if self.git_dir is not None:
-            (self.git_dir / "index.lock").unlink(missing_ok=True)
+            for name in ("index.lock", "HEAD.lock"):
+                (self.git_dir / name).unlink(missing_ok=True)
 
     def _place(self) -> dict[str, str]:
         if self.git_dir is None:
@@ -306,7 +309,7 @@ class Git:
 
     def _environment(self) -> dict[str, str]:
         start = self.env or {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path.home())}
-        return {name: value for name, value in start.items() if not name.startswith("GIT_")} | _FIXED
+        return {name: value for name, value in start.items() if not name.startswith("GIT_")} | _FIXED | make_mark()
 
     def _identity(self) -> dict[str, str]:
         """Return what to add to the environment so that git has a name to write."""
@@ -331,10 +334,10 @@ class Git:
         return self.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=_encode("".join(paths))).split()
 
 
-def _index_line(path: str, new: str | TreeEntry | None, known: TreeEntry | None) -> str:
-    """Write a line of `update-index --index-info`."""
+def _index_line(path: str, new: str | TreeEntry | None, known: TreeEntry | None, length: int) -> str:
+    """Write a line of `update-index --index-info`; ids of the repository have `length` digits."""
     if new is None:
-        return f"0 {_NULL_ID}\t{path}\0"
+        return f"0 {_NULL_ID[:length]}\t{path}\0"
     if isinstance(new, str):
         keeps_mode = known is not None and known.mode.startswith("100")
         new = TreeEntry(known.mode if known and keeps_mode else _NEW_FILE_MODE, new)

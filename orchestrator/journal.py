@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -116,7 +117,7 @@ class Journal:
         except OSError as error:
             raise self._undo(kind, str(error)) from error
         if written < len(line):
-            raise self._undo(kind, f"only {written} of {len(line)} bytes were taken")
+            raise self._undo(kind, f"only {written} of {len(line)} bytes were taken: {os.strerror(errno.ENOSPC)}")
         self._size += len(line)
         event = _parse_event(line, len(self._events) + 1)
         self._events.append(event)
@@ -130,7 +131,7 @@ class Journal:
 
     def _undo(self, kind: str, reason: str) -> JournalError:
         os.ftruncate(self._descriptor, self._size)
-        return JournalError(f"{self.path}: event {kind} cannot be written: {reason}; free some space")
+        return JournalError(f"{self.path}: event {kind} cannot be written: {reason}")
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from types import FrameType
 
 from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
+from orchestrator.errors import is_shortage
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.journal import Journal
 from orchestrator.lineage import own_identity, sweep_orphans
@@ -65,6 +67,17 @@ def _tell_start(session: Session, *, new: bool) -> None:
 
 
 @contextmanager
+def _named_disk(workspace: Workspace) -> Iterator[None]:
+    """Have an error of the disk that names no file say where the loop writes."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and is_shortage(error):
+            error.filename = f"{workspace.home} or {tempfile.gettempdir()}"
+        raise
+
+
+@contextmanager
 def open_session(
     config: Config, workspace: Workspace, live: Live, interrupted: Callable[[], bool], *, fresh: bool
 ) -> Iterator[Session]:
@@ -88,11 +101,15 @@ def open_session(
         "workspace": str(workspace.root),
     }
     with ExitStack() as stack:
+        stack.enter_context(_named_disk(workspace))
         workspace.make_home()
         stack.enter_context(hold_lock(workspace.lock_path, holder=holder))
         journal = stack.enter_context(Journal.open(workspace.journal_path))
         stack.callback(live.close)
+        for pid, identity in fold(journal.events).harness:  # before anything is read that they may still write
+            sweep_orphans(pid, identity)
         run, new = _run(workspace, journal, fresh=fresh)
+        journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         verify = workspace.home / "verify"
         session = Session(
             config=config,
@@ -107,12 +124,9 @@ def open_session(
             prompts=Prompts(prompt_folders(workspace.root)),
             interrupted=interrupted,
         )
-        for pid, identity in session.state.harness:
-            sweep_orphans(pid, identity)
-        journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         _tell_start(session, new=new)
-        left = session.state.open_turn
-        if left is not None:
-            live.fact(settle(session, left))
+        settled = settle(session, "the run died")
+        if settled:
+            live.fact(settled)
         workspace.stop_path.unlink(missing_ok=True)
         yield session

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from orchestrator import lineage
-from orchestrator.errors import ProcessError
+from orchestrator.errors import ProcessError, is_shortage
 from orchestrator.lineage import process_identity, sweep_orphans
 
 __all__ = [
@@ -141,6 +141,8 @@ def run_child(
         try:
             child = _spawn(argv, cwd, env, stdin)
         except (OSError, ValueError) as error:
+            if is_shortage(error):
+                raise
             sink.write(f"[orchestrator] not started: {argv[0]}: {error}\n".encode(errors="replace"))
             return ChildResult(tuple(argv), None, Ending.NOT_STARTED, 0.0, log, 0)
         born = lineage.start_time_of(child.pid)

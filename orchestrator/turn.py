@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.session import Session
-from orchestrator.state import OpenTurn
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.begin import act, brief, open_turn
 from orchestrator.steps.gather import check, collect
@@ -47,17 +49,28 @@ def run_turn(turn: Turn) -> TurnRecord | Abandoned:
     for name, step in STEPS:
         turn.session.live.step(name)
         try:
-            turn = step(turn)
-        except RecordError as error:  # a document the agent left cannot be written back as it should be
-            return _abandon(turn, TurnFailed(str(error)))
+            turn = _take(step, turn)
         except TurnFailed as failure:
             return _abandon(turn, failure)
-        except OrchestratorError as error:
-            _abandon(turn, TurnFailed(str(error), interrupted=True))
+        except (OrchestratorError, OSError) as error:
+            with contextlib.suppress(
+                OrchestratorError, OSError
+            ):  # what cannot be undone now is undone at the next start
+                settle(turn.session, str(error))
             raise
     if turn.record is None:
         raise AssertionError("a turn that ran through every step has a record")
     return turn.record
+
+
+def _take(step: Step, turn: Turn) -> Turn:
+    """Take one step; what fails on a full disk is charged to nobody."""
+    try:
+        return step(turn)
+    except RecordError as error:  # a document the agent left cannot be written back as it should be
+        raise TurnFailed(str(error)) from error
+    finally:
+        turn.session.workspace.check_room()
 
 
 def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
@@ -93,23 +106,42 @@ def _put_back(session: Session, turn_id: str, base: str) -> None:
     worktree.take_over(base, turn_id)
     patch = worktree.git.run("diff", "--binary", "--no-renames", base, worktree.write_tree())
     if patch:
-        folder = session.workspace.home / "turns" / turn_id
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "abandoned.patch").write_bytes(patch)
+        _keep_patch(session.workspace.home / "turns" / turn_id, patch)
     worktree.restore(base)
 
 
-def settle(session: Session, left: OpenTurn) -> str:
-    """Finish or undo a turn that a dead run left open; what was done, in one sentence."""
-    head = session.worktree.head()
+def _keep_patch(folder: Path, patch: bytes) -> None:
+    """Write a patch as a whole or not at all; one that a dead run kept there before it could restore stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "abandoned.patch"
+    if target.exists():
+        target = target.with_stem(f"abandoned-{hashlib.sha256(patch).hexdigest()[:8]}")
+    part = target.with_suffix(".part")
+    part.write_bytes(patch)
+    part.replace(target)
+
+
+def settle(session: Session, why: str) -> str:
+    """Finish or undo the turn that was left open, and make the worktree hold its branch; what was done, if anything.
+
+    Parameters
+    ----------
+    session
+        The run.
+    why
+        What cut the turn short, for the journal.
+    """
+    left, head = session.state.open_turn, session.worktree.head()
+    if left is None:
+        _put_back(session, f"{session.run.name}/between-turns", head)
+        return ""
     if left.verified and session.worktree.git.trailers(head).get("Turn-Id") == left.turn:
+        session.worktree.restore(head)
         committed = {**left.verified, "record": {**left.verified["record"], "commit": head}}
         session.journal.append("turn.committed", committed)
-        session.worktree.restore(head)
         return f"{left.turn} had been committed as {head[:8]}; the journal now says so too"
     _put_back(session, left.turn, left.base)
     session.journal.append(
-        "turn.abandoned",
-        {"turn": left.turn, "role": "", "reasons": ["the run died"], "charge": None, "interrupted": True},
+        "turn.abandoned", {"turn": left.turn, "role": "", "reasons": [why], "charge": None, "interrupted": True}
     )
     return f"{left.turn} was cut short and is undone; its diff, if any, is in .orchestrator/turns/{left.turn}/"

@@ -6,6 +6,7 @@ The user's own checkout is only read. Everything the loop writes lies in `.orche
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from orchestrator.state import RunInfo
 __all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "plan_run"]
 
 _HOME = ".orchestrator"
+_LEAST_ROOM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,23 @@ class Workspace:
         self.home.mkdir(exist_ok=True)
         exclude = self.git.common_dir() / "info" / "exclude"
         exclude.parent.mkdir(exist_ok=True)
-        lines = exclude.read_bytes().splitlines() if exclude.exists() else []
-        if f"/{_HOME}/".encode() not in lines:
-            exclude.write_bytes(b"\n".join([*lines, f"/{_HOME}/".encode(), b""]))
+        known = exclude.read_bytes() if exclude.exists() else b""
+        if f"/{_HOME}/".encode() not in known.splitlines():
+            with exclude.open("ab") as file:  # appended, so that a kill or a full disk takes nothing of the user's
+                file.write(f"/{_HOME}/\n".encode() if known.endswith(b"\n") or not known else f"\n/{_HOME}/\n".encode())
+
+    def check_room(self) -> None:
+        """Check that the disk is not full, in which case nothing that fails or is missing means anything.
+
+        Raises
+        ------
+        WorkspaceError
+            Less than a megabyte is free.
+        """
+        free = shutil.disk_usage(self.home).free
+        if free < _LEAST_ROOM:
+            full = os.strerror(errno.ENOSPC)
+            raise WorkspaceError(f"{self.home}: {full}: expected {_LEAST_ROOM} bytes of room, came {free}")
 
     def uncommitted(self) -> int:
         """How many paths of the user's checkout differ from its last commit; such changes are not in a run."""
@@ -136,6 +152,7 @@ class RunWorktree:
             shutil.rmtree(link, ignore_errors=True) if link.is_dir() and not link.is_symlink() else link.unlink(True)
             link.write_bytes(self._link)
         self.git.unlock()
+        (self.git.common_dir() / f"{self.ref}.lock").unlink(missing_ok=True)  # nobody else moves this branch
         moved = {commit for commit in (self.git.rev("HEAD"), self.git.rev(self.ref)) if commit and commit != base}
         for commit in moved:
             self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
@@ -170,8 +187,12 @@ def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
     Its git directory is given to every call, so that git never looks for one around the worktree.
     """
     for known in (repository.common_dir() / "worktrees").glob("*/gitdir"):
-        if Path(known.read_text(encoding="utf-8").strip()) == root / ".git" and root.is_dir() and not root.is_symlink():
+        if known.read_bytes().removesuffix(b"\n") != os.fsencode(root / ".git"):
+            continue
+        half_made = known.with_name("locked")  # git's mark while it makes a worktree; a kill leaves it
+        if root.is_dir() and not root.is_symlink() and not half_made.exists():
             return Git(root, git_dir=known.parent)
+        half_made.unlink(missing_ok=True)
     if root.is_symlink():
         root.unlink()
     Git(root).check_place()

@@ -37,7 +37,7 @@ _STATE = re.compile(r"- <Action State>:[ \t]*(?:\[(?P<state>[^\]]*)\])?(?P<rest>
 _KEY_VALUES = re.compile(r"(?:- )?focus=.*")
 _KEYS = ("focus", "state", "dwell", "ralph_last_commit", "artifacts", "next_action")
 _NEXT_ACTION = " next_action="
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _LOST = re.compile(r"#+[ \t]*(?:\d.*)?|- <?Action State.*|(?:- )?focus=.*|- (?:" + "|".join(_BULLETS) + r"):.*")
 _RULE = "---"
 _ABSENT = re.compile(r"none|n/a", re.IGNORECASE)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
-from orchestrator.errors import ExitCode, OrchestratorError
+from orchestrator.errors import ExitCode, OrchestratorError, cure_of
 
 __all__ = ["guarded"]
 
 
-def _report(error: Exception) -> Path:
-    with tempfile.NamedTemporaryFile("w", prefix="orchestrator-bug-", suffix=".txt", delete=False) as stream:
-        stream.writelines(traceback.format_exception(error))
-    return Path(stream.name)
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the disk below stderr may be the one that is full
+        sys.stderr.write(f"orchestrator: {text}\n")
+
+
+def _report(error: Exception) -> str:
+    """Keep the traceback in a file and name it; where no file can be written, return the traceback."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="orchestrator-bug-", suffix=".txt", delete=False) as stream:
+            stream.write(text)
+    except OSError:
+        return f"here, for no file can be written\n{text}"
+    return stream.name
 
 
 def guarded(call: Callable[[], int]) -> int:
@@ -24,14 +34,18 @@ def guarded(call: Callable[[], int]) -> int:
     try:
         return call()
     except OrchestratorError as error:
-        sys.stderr.write(f"orchestrator: {error}\n")
+        _say(f"{error}{cure_of(error)}")
         return int(error.exit_code)
     except ModuleNotFoundError as error:
         cure = "`make loop` installs it into .venv (use .venv/bin/python), `pip install .` into this Python"
-        sys.stderr.write(f"orchestrator: {error.name} is not installed for {sys.executable}; {cure}\n")
+        _say(f"{error.name} is not installed for {sys.executable}; {cure}")
         return int(ExitCode.USAGE)
     except BrokenPipeError:
         return int(ExitCode.FAILURE)
     except Exception as error:  # noqa: BLE001 -- whatever nobody foresaw is kept and named
-        sys.stderr.write(f"orchestrator: this is a bug, kept in {_report(error)}\n")
+        cure = cure_of(error) if isinstance(error, OSError) else ""
+        if cure:
+            _say(f"{error}{cure}")
+            return int(ExitCode.FAILURE)
+        _say(f"this is a bug, kept in {_report(error)}")
         return int(ExitCode.BUG)
