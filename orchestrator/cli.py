@@ -11,6 +11,7 @@ from orchestrator.report.bug import guarded
 __all__ = ["main"]
 
 _COMMANDS = {
+    "init": "make a git repository a workspace of the loop",
     "status": "the plan's items, what can run, and the turn under way",
     "show": "the run's memory, handoff, ledger, hub or turn",
     "parse": "read one of the loop's documents and report what is wrong with it",

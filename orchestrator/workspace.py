@@ -97,14 +97,19 @@ def find_workspace(start: Path) -> Workspace:
     try:
         root = Path(Git(start).text("rev-parse", "--show-toplevel"))
     except GitError as error:
-        raise WorkspaceError(f"{start}: not inside a git checkout; run `git init` there or use --workspace") from error
+        raise WorkspaceError(
+            f"{start}: not inside a git checkout; run `git init` there or name another folder"
+        ) from error
     if _HOME in root.parts:  # called from inside a run's worktree: the repository is the one around it
         root = Path(*root.parts[: root.parts.index(_HOME)])
     if os.pathsep in str(root):
         raise WorkspaceError(f"{root}: a path with {os.pathsep!r} cannot stand in PYTHONPATH; move the repository")
     git = Git(root)
     if git.rev("HEAD") is None:
-        raise WorkspaceError(f"{root}: no commit yet; commit what the loop should start from")
+        raise WorkspaceError(
+            f"{root}: no commit yet; commit what the loop should start from, "
+            "an empty commit if need be: git commit --allow-empty -m start"
+        )
     return Workspace(root, git)
 
 

@@ -308,5 +308,10 @@ def test_a_wheel_holds_both_packages_and_the_prompts(tmp_path: Path, clone: Path
     subprocess.run(wheel, cwd=clone, check=True)
     (built,) = tmp_path.glob("*.whl")
     listing = subprocess.run([sys.executable, "-m", "zipfile", "-l", built], capture_output=True, text=True, check=True)
-    for name in ("orchestrator/loop.py", "orchestrator/prompts/supervisor.md", "ptycho/cli.py"):
+    for name in (
+        "orchestrator/loop.py",
+        "orchestrator/prompts/supervisor.md",
+        "orchestrator/starter/fix_plan.md",
+        "ptycho/cli.py",
+    ):
         assert name in listing.stdout

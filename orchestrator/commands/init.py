@@ -1,0 +1,66 @@
+"""`init`: make a git repository a workspace of the loop; creates files, changes none."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.layout import LEDGER
+from orchestrator.scaffold import PLAN, check_place, first_row, make_files
+from orchestrator.workspace import Workspace, find_workspace
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a git repository with at least one commit")
+    parser.add_argument("--check", default="", metavar="COMMAND", help="what proves that the repository is right")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be made, and change nothing")
+    parser.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+
+
+def _next(workspace: Workspace, made: Sequence[str]) -> list[str]:
+    """Return the commands that come next: a commit of exactly what was made, and the loop."""
+    place = "" if workspace.root == Path.cwd() else f"cd {shlex.quote(str(workspace.root))} && "
+    loop = f"{place}python -m orchestrator.loop"
+    if not made:
+        return [loop]
+    ignored = workspace.git.run("check-ignore", "-z", "--stdin", stdin="\0".join(made).encode(), ok=(0, 1))
+    paths, force = shlex.join(made), "-f " if ignored else ""
+    return [f"{place}git add {force}-- {paths} && git commit -m 'Workspace of the loop' -- {paths}", loop]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make what is missing and say what was made, what was left, and what comes next."""
+    workspace = find_workspace(arguments.folder)
+    root = workspace.root
+    row = first_row(workspace.git.ls_tree("HEAD"), arguments.check)
+    files = make_files(row)
+    check_place(root, files)
+    if (root / LEDGER).exists():  # it has items of its own: the plan of a first one would belong to nothing
+        files = {path: text for path, text in files.items() if not path.startswith("plans/")}
+    made = [path for path in files if not os.path.lexists(root / path)]
+    for path in () if arguments.dry_run else made:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        with (root / path).open("x", encoding="utf-8") as stream:
+            stream.write(files[path])
+    notes: tuple[str, ...] = ()
+    if LEDGER in made:
+        missing = f"no tests found: before the first item can run, write a command into {PLAN}"
+        notes = (f"the first item runs: {row.run or row.test}" if row.run or row.test else missing,)
+    left, commands = [path for path in files if path not in made], _next(workspace, made)
+    if arguments.json:
+        result = {"root": str(root), "made": made, "left": left, "notes": notes, "next": commands}
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+        return 0
+    lines = [f"  {'would make' if arguments.dry_run else 'made'} {path}" for path in made]
+    lines += [f"  left {path}, which was there" for path in left]
+    lines = [f"workspace of the loop: {root}", *lines, *notes, "next:", *(f"  {command}" for command in commands)]
+    sys.stdout.write("\n".join([*lines, ""]))
+    return 0
