@@ -76,12 +76,14 @@ def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> st
 
 
 def _as_the_run_knows(ledger: Ledger, state: State) -> Ledger:
-    """Return the ledger with the status of every item the run has touched: the journal decides, not the document."""
+    """Return the ledger with status and priority of the items the run has touched: the journal decides."""
     items = []
     for item in ledger.items:
         known = state.item(item.id)
         if known.status:
             item = replace(item, status=Status(known.status), status_note=known.note)  # noqa: PLW2901 -- same item
+        if known.priority:
+            item = replace(item, priority=Priority[known.priority.upper()])  # noqa: PLW2901 -- same item
         items.append(item)
     return replace(ledger, items=tuple(items))
 

@@ -117,6 +117,7 @@ def make_facts(
         ],
         "last": _turn_facts(last),
         "refusals": list(refusals),
+        "people": [given.text for given in state.inputs],
         "findings": [{"id": f.id, "synopsis": f.synopsis, "status": f.status} for f in agenda.findings],
         "limits": {"turn_minutes": config.turn_minutes, "silence_minutes": config.silence_minutes},
     }

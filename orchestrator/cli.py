@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.report.bug import guarded
 
@@ -16,7 +17,19 @@ _COMMANDS = {
     "show": "the run's memory, handoff, ledger, hub or turn",
     "parse": "read one of the loop's documents and report what is wrong with it",
     "stop": "ask the loop to end after the turn under way",
+    "pause": "hold the loop after the turn under way; --off lets it go on",
+    "block": "take an item out of the loop's reach, with a reason",
+    "clear": "set the dwell of a blocked item to 0 and let work on it go on",
+    "reopen": "let work go on with an item that is blocked, waiting or done",
+    "prioritise": "give an item another priority",
+    "raise-budget": "give the loop that runs more iterations or minutes",
+    "approve": "let an item's criteria, as your last commit has them, hold for the run",
 }
+_STEERING = frozenset({"stop", "pause", "block", "clear", "reopen", "prioritise", "raise-budget"})
+
+
+def _module(name: str) -> Any:  # noqa: ANN401 -- a module is its own interface: add_arguments and run
+    return importlib.import_module(f"orchestrator.commands.{'steer' if name in _STEERING else name}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,12 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
-        importlib.import_module(f"orchestrator.commands.{name}").add_arguments(command)
+        _module(name).add_arguments(command)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = _parser().parse_args(argv)
-    command = importlib.import_module(f"orchestrator.commands.{arguments.command}")
-    return guarded(lambda: int(command.run(arguments)))
+    return guarded(lambda: int(_module(arguments.command).run(arguments)))

@@ -108,6 +108,9 @@ SETTINGS = (
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
     Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
+    Setting(
+        "notify", (), _argv, "command told, as JSON on stdin, that an item is blocked, waiting or done, or a limit"
+    ),
 )
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 
@@ -130,6 +133,7 @@ class Config:
     docs: tuple[str, ...]
     pass_env: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
+    notify: tuple[str, ...]
     focus: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 

@@ -7,10 +7,20 @@ from dataclasses import replace
 
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.closure import ticks
-from orchestrator.records.ledger import Attempt, Status, parse_ledger, with_attempt, with_reports_hub, with_status
+from orchestrator.records.ledger import (
+    Attempt,
+    Priority,
+    Status,
+    parse_ledger,
+    with_attempt,
+    with_priority,
+    with_reports_hub,
+    with_status,
+)
 from orchestrator.records.memory import MemoryEntry, render_entry
 from orchestrator.records.plan import parse_plan, with_ticks
 from orchestrator.records.summary import TurnSummary, with_turn
+from orchestrator.state import ItemState
 from orchestrator.submissions import new_sentences
 
 __all__ = ["ledger_after", "memory_after", "own_entry", "plan_after", "summary_after", "with_attempt_of"]
@@ -47,12 +57,14 @@ def memory_after(before: str, entry: MemoryEntry) -> str:
     return before + gap + render_entry(entry).rstrip("\n") + "\n"
 
 
-def ledger_after(text: str, record: TurnRecord, statuses: Mapping[str, tuple[str | None, str]]) -> str:
-    """Return the ledger with every status the run knows, and the hub of the turn's focus."""
+def ledger_after(text: str, record: TurnRecord, known: Mapping[str, ItemState]) -> str:
+    """Return the ledger with every status and priority the run knows, and the hub of the turn's focus."""
     for item in parse_ledger(text).items:
-        status, note = statuses.get(item.id, (None, ""))
-        if status is not None and (item.status.value, item.status_note) != (status, note):
-            text = with_status(text, item.id, Status(status), note)
+        state = known.get(item.id, ItemState())
+        if state.status is not None and (item.status.value, item.status_note) != (state.status, state.note):
+            text = with_status(text, item.id, Status(state.status), state.note)
+        if state.priority and item.priority.label != state.priority:
+            text = with_priority(text, item.id, Priority[state.priority.upper()])
     return with_reports_hub(text, record.focus, f"`{record.hub}`")
 
 

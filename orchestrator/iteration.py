@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,6 +9,7 @@ from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.briefing import next_stamp
 from orchestrator.facts import TurnRecord, Verdict
 from orchestrator.layout import HANDOFF, stamp_of_hub
+from orchestrator.listening import listen
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.roles import ENGINEER, SUPERVISOR, RoleSpec
 from orchestrator.session import Session
@@ -61,16 +61,21 @@ def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord |
     return result
 
 
-def iterate(session: Session, agenda: Agenda, stopping: Callable[[], bool]) -> None:
-    """Run one iteration; one that was cut short after its handoff goes on with the engineer."""
+def iterate(session: Session, agenda: Agenda) -> None:
+    """Run one iteration; one that was cut short after its handoff goes on with the engineer.
+
+    A person who ends the run, or takes back the handoff's focus, is heard before the engineer starts.
+    """
     state = session.state
     handoff_record = state.open_handoff
     iteration = state.iteration if handoff_record else state.iteration + 1
     if handoff_record is None:
         result = _supervise(session, agenda, iteration)
-        if not isinstance(result, TurnRecord) or stopping():
+        if not isinstance(result, TurnRecord) or listen(session):
             return
-        handoff_record = result
+        handoff_record = session.state.open_handoff
+    if handoff_record is None:
+        return
     state = replace(session.state, iteration=iteration)
     agenda = read_agenda(session.read, state, session.config)
     handoff = parse_handoff(session.read(HANDOFF), HANDOFF)

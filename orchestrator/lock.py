@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import LockError
 
-__all__ = ["hold_lock", "is_held"]
+__all__ = ["hold_lock", "is_held", "read_holder"]
 
 
 @contextmanager
@@ -66,9 +66,15 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _describe(path: Path) -> str:
+def read_holder(path: Path) -> dict[str, object]:
+    """Return what whoever holds the lock wrote into it; nothing when nobody holds it, or has not written yet."""
     try:
-        holder = json.loads(path.read_bytes())
-        return ", ".join(f"{name} {value}" for name, value in holder.items())
-    except (ValueError, AttributeError):
-        return "somebody who has not written a name yet"
+        holder = json.loads(path.read_bytes()) if is_held(path) else {}
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _describe(path: Path) -> str:
+    words = ", ".join(f"{name} {value}" for name, value in read_holder(path).items())
+    return words or "somebody who has not written a name yet"

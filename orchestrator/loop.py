@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from orchestrator.arguments import read_loop_arguments
 from orchestrator.errors import ExitCode
 from orchestrator.iteration import iterate
+from orchestrator.listening import announce, listen
 from orchestrator.needs import provide_needs
 from orchestrator.opening import open_session, signals_as_request
 from orchestrator.policy.ending import Ending, limit_reached, nothing_runnable
@@ -23,10 +24,11 @@ from orchestrator.session import Session
 __all__ = ["main", "run"]
 
 
-def run(session: Session, stopping: Callable[[], bool]) -> Ending:
+def run(session: Session) -> Ending:
     """Run iterations until the work, a limit or a person ends it."""
     config, started, first = session.config, time.monotonic(), session.state.iteration
-    while not stopping():
+    while not listen(session):
+        announce(session)
         state = session.state
         limit = limit_reached(
             state,
@@ -38,11 +40,11 @@ def run(session: Session, stopping: Callable[[], bool]) -> Ending:
         if limit:
             return limit
         agenda = provide_needs(session)
-        if stopping():
+        if listen(session):
             break
         if not agenda.candidates:
             return nothing_runnable(agenda.standings, session.state)
-        iterate(session, agenda, stopping)
+        iterate(session, agenda)
     return Ending(ExitCode.INTERRUPTED, "stopped by a person; the next start goes on from here")
 
 
@@ -55,7 +57,9 @@ def _call(argv: Sequence[str] | None) -> int:
         open_session(call.config, call.workspace, Live(), interrupted, fresh=call.fresh) as session,
     ):
         turns_before = len(session.state.turns)
-        ending = run(session, lambda: interrupted() or session.workspace.stop_path.exists())
+        ending = run(session)
+        announce(session, ending)
+        session.journal.append("run.ended", {"code": int(ending.code), "reason": ending.reason})
         tell_ending(session, ending, turns_before, as_json=call.as_json)
     return int(ending.code)
 

@@ -128,5 +128,5 @@ def open_session(
         settled = settle(session, "the run died")
         if settled:
             live.fact(settled)
-        workspace.stop_path.unlink(missing_ok=True)
+        session.announced.update({name: item.status or "" for name, item in session.state.items.items()})
         yield session

@@ -26,6 +26,8 @@ class Session:
         True once a signal asked for an end; children are ended then.
     provided : set of str
         Needs that were met during this run of the program, so that they are not asked for again.
+    announced : dict of str to str
+        Status of each item as the person's `notify:` command knows it.
     """
 
     config: Config
@@ -38,6 +40,7 @@ class Session:
     prompts: Prompts
     interrupted: Callable[[], bool]
     provided: set[str] = field(default_factory=set)
+    announced: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str) -> str:
         """Return a document as the run's branch has it."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from orchestrator.facts import Frozen, Role, TurnRecord, Verdict
 from orchestrator.journal import Event
+from orchestrator.records.items import Status
 
-__all__ = ["ItemState", "OpenTurn", "RunInfo", "State", "fold", "record_to_data"]
+__all__ = ["ItemState", "OpenTurn", "RunInfo", "State", "UserInput", "fold", "record_to_data"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,16 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class ItemState:
-    """What the run knows of one item beyond the ledger as it stood at the start."""
+    """What the run knows of one item beyond the ledger as it stood at the start.
+
+    `priority` is set by a person's override; `criteria_from` is the person's commit whose criteria were
+    approved last, empty while those from the start of the run hold.
+    """
 
     status: str | None = None
     note: str = ""
+    priority: str = ""
+    criteria_from: str = ""
     dwell: int = 0
     iterations: int = 0
     verified: tuple[str, ...] = ()
@@ -47,12 +54,22 @@ class OpenTurn:
 
 
 @dataclass(frozen=True)
+class UserInput:
+    """What a person wrote to the supervisor, until a handoff has answered it."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class State:
     """The run as the journal tells it.
 
     `items` holds only what differs from the ledger; `open_handoff` is the supervisor's turn that no engineer has
     answered yet; `failures` counts the turns each role had abandoned in a row since the loop was started;
-    `harness` is the process that opened the run last.
+    `harness` is the process that opened the run last. `taken` holds the ids of all requests people made; of what they
+    asked, `paused` and `stop_asked` hold the reason (empty: not asked), `more_iterations` and `more_minutes` widen
+    this call's limits, `approvals` are pairs of item and commit not yet brought in, `inputs` wait for a supervisor.
     """
 
     run: RunInfo | None = None
@@ -65,6 +82,13 @@ class State:
     open_handoff: TurnRecord | None = None
     harness: tuple[tuple[int, str | None], ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    paused: str = ""
+    stop_asked: str = ""
+    more_iterations: int = 0
+    more_minutes: float = 0.0
+    approvals: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[UserInput, ...] = ()
 
     def item(self, item_id: str) -> ItemState:
         """State of one item; an empty one when the run has not touched it."""
@@ -89,7 +113,24 @@ def _with_item(state: State, item_id: str, **changes: object) -> State:
 
 def _run(state: State, data: Mapping[str, Any]) -> State:
     info = RunInfo(data["run"], data["branch"], data["base"], data["worktree"])
-    return State(run=info, runs=(*state.runs, info.name), harness=state.harness)
+    kept = {name: getattr(state, name) for name in ("harness", "taken", "paused", "stop_asked", "inputs")}
+    return State(run=info, runs=(*state.runs, info.name), **kept)
+
+
+def _rebuilt(state: State, data: Mapping[str, Any]) -> State:
+    state = _run(state, data)
+    for payload in data["turns"]:
+        state = _committed(state, payload)
+        record = state.turns[-1]
+        number = int(record.turn.rpartition("/")[2].partition("-")[0])
+        state = replace(state, started=max(state.started, number), iteration=max(state.iteration, record.iteration))
+    for item in data["items"]:
+        state = _with_item(state, item["item"], **{key: value for key, value in item.items() if key != "item"})
+    return state
+
+
+def _ended(state: State, _data: Mapping[str, Any]) -> State:
+    return replace(state, stop_asked="")
 
 
 def _started(state: State, data: Mapping[str, Any]) -> State:
@@ -123,8 +164,14 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
         changes["frozen"] = Frozen(data["frozen"]["rows"], data["frozen"]["evaluators"])
     state = _with_item(state, record.focus, **changes)
     handoff = record if record.role is Role.SUPERVISOR else None
-    failures = {**state.failures, record.role.value: 0}
-    return replace(state, turns=(*state.turns, record), open_turn=None, open_handoff=handoff, failures=failures)
+    return replace(
+        state,
+        turns=(*state.turns, record),
+        open_turn=None,
+        open_handoff=handoff,
+        failures={**state.failures, record.role.value: 0},
+        inputs=() if handoff else state.inputs,
+    )
 
 
 def _abandoned(state: State, data: Mapping[str, Any]) -> State:
@@ -142,15 +189,81 @@ def _abandoned(state: State, data: Mapping[str, Any]) -> State:
 
 
 def _opened(state: State, data: Mapping[str, Any]) -> State:
-    return replace(state, failures={}, harness=((data["pid"], data["identity"]),))
+    harness = ((data["pid"], data["identity"]),)
+    return replace(state, failures={}, harness=harness, more_iterations=0, more_minutes=0.0)
 
 
 def _item(state: State, data: Mapping[str, Any]) -> State:
     return _with_item(state, data["item"], status=data["status"], note=data["note"])
 
 
+def _without_handoff_of(state: State, item_id: str) -> State:
+    stale = state.open_handoff is not None and state.open_handoff.focus == item_id
+    return replace(state, open_handoff=None) if stale else state
+
+
+def _freed(state: State, item_id: str, note: str, **changes: object) -> State:
+    """Let work on an item go on, as begun as it was."""
+    status = (Status.IN_PROGRESS if state.item(item_id).iterations else Status.PENDING).value
+    return _with_item(state, item_id, status=status, note=note, **changes)
+
+
+def _clear(state: State, data: Mapping[str, Any]) -> State:
+    return _freed(state, data["item"], data["note"], dwell=0)
+
+
+def _reopen(state: State, data: Mapping[str, Any]) -> State:
+    known = state.item(data["item"])
+    return _freed(state, data["item"], data["note"], verified=() if known.status == Status.DONE else known.verified)
+
+
+def _block(state: State, data: Mapping[str, Any]) -> State:
+    state = _with_item(state, data["item"], status=Status.BLOCKED.value, note=data["note"])
+    return _without_handoff_of(state, data["item"])
+
+
+def _approved(state: State, data: Mapping[str, Any]) -> State:
+    pending = tuple(pair for pair in state.approvals if list(pair) != [data["item"], data["approved"]])
+    frozen = Frozen(**data["frozen"]) if data["frozen"] else None
+    changes = {"criteria_from": data["approved"], "frozen": frozen, "verified": tuple(data["verified"])}
+    state = replace(_with_item(state, data["item"], **changes), approvals=pending)
+    return _without_handoff_of(state, data["item"])
+
+
+_OVERRIDES: Mapping[str, Callable[[State, Mapping[str, Any]], State]] = {
+    "clear": _clear,
+    "reopen": _reopen,
+    "block": _block,
+    "prioritise": lambda state, data: _with_item(state, data["item"], priority=data["level"]),
+    "approve": lambda state, data: replace(state, approvals=(*state.approvals, (data["item"], data["commit"]))),
+    "raise-budget": lambda state, data: replace(
+        state,
+        more_iterations=state.more_iterations + data["iterations"],
+        more_minutes=state.more_minutes + data["minutes"],
+    ),
+    "pause": lambda state, data: replace(state, paused="" if data["off"] else data["note"]),
+    "stop": lambda state, data: replace(state, stop_asked=data["note"]),
+}
+
+
+def _override(state: State, data: Mapping[str, Any]) -> State:
+    step = _OVERRIDES.get(data["kind"])
+    state = replace(state, taken=state.taken | {data["id"]})
+    return step(state, data) if step else state
+
+
+def _input(state: State, data: Mapping[str, Any]) -> State:
+    inputs = (*state.inputs, UserInput(data["id"], data["text"]))
+    return replace(state, taken=state.taken | {data["id"]}, inputs=inputs)
+
+
 _FOLDS = {
     "run.started": _run,
+    "run.rebuilt": _rebuilt,
+    "run.ended": _ended,
+    "override": _override,
+    "user.input": _input,
+    "item.approved": _approved,
     "run.opened": _opened,
     "turn.started": _started,
     "turn.verified": _verified,

@@ -46,11 +46,6 @@ class Workspace:
         return self.git.common_dir() / "orchestrator.lock"
 
     @property
-    def stop_path(self) -> Path:
-        """Exists while somebody has asked the loop to stop."""
-        return self.home / "stop"
-
-    @property
     def store(self) -> ArtifactStore:
         """Artifacts too large for a hub, and everything a row wrote."""
         return ArtifactStore(self.home / "artifacts")

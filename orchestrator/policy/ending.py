@@ -26,15 +26,18 @@ class Ending:
 def limit_reached(
     state: State, *, iterations: int, minutes: float, max_iterations: int | None, max_minutes: float | None
 ) -> Ending | None:
-    """Return the ending when a limit of this call is reached; `iterations` and `minutes` count from its start."""
+    """Return the ending when a limit of this call is reached; `iterations` and `minutes` count from its start.
+
+    What a person added to the limits since then counts with them.
+    """
     for role, failures in state.failures.items():
         if failures >= FAILURES_IN_A_ROW:
             reason = f"{failures} turns of {role} in a row were abandoned; their logs are in .orchestrator/turns/"
             return Ending(ExitCode.AGENT_FAILED, reason)
-    if max_iterations is not None and iterations >= max_iterations:
-        return Ending(ExitCode.LIMIT, f"the limit of {max_iterations} iterations is reached")
-    if max_minutes is not None and minutes >= max_minutes:
-        return Ending(ExitCode.LIMIT, f"the limit of {max_minutes:g} minutes is reached")
+    if max_iterations is not None and iterations >= max_iterations + state.more_iterations:
+        return Ending(ExitCode.LIMIT, f"the limit of {max_iterations + state.more_iterations} iterations is reached")
+    if max_minutes is not None and minutes >= max_minutes + state.more_minutes:
+        return Ending(ExitCode.LIMIT, f"the limit of {max_minutes + state.more_minutes:g} minutes is reached")
     return None
 
 

@@ -48,6 +48,7 @@ __all__ = [
     "render_item",
     "render_ledger",
     "with_attempt",
+    "with_priority",
     "with_reports_hub",
     "with_status",
 ]
@@ -297,6 +298,19 @@ def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
     note = on_one_line(note)
     edited = replace(ledger.item(item_id), status=status, status_note=note)
     return _checked(ledger, edited, _replace_field(text, edited, "Status", status_text(status, note)))
+
+
+def with_priority(text: str, item_id: str, priority: Priority) -> str:
+    """Set an item's priority; every other line keeps its bytes.
+
+    Raises
+    ------
+    RecordError
+        There is no such item.
+    """
+    ledger = parse_ledger(text)
+    edited = replace(ledger.item(item_id), priority=priority)
+    return _checked(ledger, edited, _replace_field(text, edited, "Priority", f"**{priority.label}**"))
 
 
 def with_reports_hub(text: str, item_id: str, hub: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.agenda import folder_reader, read_agenda
 from orchestrator.config import Config
+from orchestrator.inbox import waiting_requests
 from orchestrator.journal import read_journal
 from orchestrator.policy.focus import Standing
 from orchestrator.state import State, fold
@@ -51,6 +52,9 @@ def make_status(workspace: Workspace, config: Config) -> dict[str, Any]:
         "run": {"name": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree} if run else None,
         "turns": len(state.turns),
         "open_turn": state.open_turn.turn if state.open_turn else None,
+        "paused": state.paused or None,
+        "requests_waiting": len(waiting_requests(workspace.home, state.taken)),
+        "user_input_waiting": len(state.inputs),
         "runnable": [item.id for item in agenda.candidates],
         "items": [_item(standing, state) for standing in agenda.standings],
     }
@@ -66,6 +70,12 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     ]
     if status["open_turn"]:
         lines.append(f"under way, or cut short: {status['open_turn']}")
+    if status["paused"]:
+        lines.append(f"paused: {status['paused']}; `pause --off` lets it go on")
+    if status["requests_waiting"]:
+        lines.append(f"{status['requests_waiting']} requests of yours wait for the end of the turn, or the next start")
+    if status["user_input_waiting"]:
+        lines.append("your user_input.md was read; the next handoff answers it")
     for item in status["items"]:
         state = "runnable" if item["runnable"] else item["obstacle"]
         lines.append(f"  {item['id']:<28} {item['status']:<12} {item['priority']:<8} dwell {item['dwell']}  {state}")

@@ -73,9 +73,8 @@ def _blocker(turn: Turn, record: TurnRecord) -> str:
 
 def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[str, str]:
     known = turn.state.item(record.focus)
-    statuses = {item_id: (item.status, item.note) for item_id, item in turn.state.items.items() if item.status}
-    statuses[record.focus] = (turn.status, turn.note)
-    ledger = ledger_after(turn.text(LEDGER), record, statuses)
+    items = {**turn.state.items, record.focus: replace(known, status=turn.status, note=turn.note)}
+    ledger = ledger_after(turn.text(LEDGER), record, items)
     if not turn.role.writes_handoff:
         summary, plan = summary_path(record.focus), plan_path(turn.item)
         return {
@@ -129,6 +128,8 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
         "Prompt-Sha": prompt[:16],
         "Harness-Version": __version__,
     }
+    if turn.role.writes_handoff and turn.state.inputs:
+        trailers["User-Input"] = ", ".join(given.id for given in turn.state.inputs)
     if turn.frozen:
         trailers["Frozen"] = f"rows {turn.frozen.rows[:16]}, evaluators {turn.frozen.evaluators[:16]}"
     lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.approval import start_of
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import freeze
@@ -66,7 +67,7 @@ def verify(turn: Turn) -> Turn:
         store=session.workspace.store,
         tree=turn.tree,
         base=turn.base,
-        start=session.run.base,
+        start=start_of(session, turn.item.id, plan_path(turn.item)),
         is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         stage=turn.stage,
         inputs=inputs,

@@ -1,0 +1,77 @@
+"""What people ask of a loop: left in a folder at any time, entered in the journal by whoever holds the lock.
+
+A request is a file under its id in `.orchestrator/requests/`, and stays there. The journal has each id once, so a
+kill between the two loses nothing and does nothing twice. `user_input.md` is taken by a rename and kept likewise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from orchestrator.errors import RecordError
+
+__all__ = ["USER_INPUT", "leave_request", "read_requests", "take_user_input", "waiting_requests"]
+
+USER_INPUT = "user_input.md"
+_INPUT_SHOWN = 1 << 16  # characters of a user's input that reach a prompt; the whole of it stays in the file
+
+
+def _new_id() -> str:
+    return f"{time.time_ns():020d}-{os.getpid()}"
+
+
+def leave_request(home: Path, request: Mapping[str, object]) -> str:
+    """Leave a request where the loop finds it, whole or not at all; its id."""
+    request_id = _new_id()
+    folder = home / "requests"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False) as stream:
+        json.dump({"id": request_id, **request}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(stream.name).replace(folder / f"{request_id}.json")
+    return request_id
+
+
+def waiting_requests(home: Path, taken: Collection[str]) -> list[Path]:
+    """List requests and user input that the journal does not have yet, the oldest first."""
+    found = [path for name in ("requests", "user_input") for path in (home / name).glob("[0-9]*")]
+    return sorted((path for path in found if path.stem not in taken), key=lambda path: path.stem)
+
+
+def take_user_input(root: Path, home: Path) -> None:
+    """Move `user_input.md` of the checkout at `root` to where it is kept, in one step; nothing if there is none."""
+    path = root / USER_INPUT
+    if path.is_file() and not path.is_symlink() and path.stat().st_size:
+        (home / "user_input").mkdir(exist_ok=True)
+        path.rename(home / "user_input" / f"{_new_id()}.md")
+
+
+def read_requests(home: Path, taken: Collection[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Give what is waiting as journal events: kind and data.
+
+    Raises
+    ------
+    RecordError
+        A request is damaged: a person wrote it by hand, or the disk is failing.
+    """
+    for path in waiting_requests(home, taken):
+        content = path.read_bytes()
+        if path.suffix == ".md":
+            text = content.decode("utf-8", errors="replace")
+            if len(text) > _INPUT_SHOWN:
+                text = f"{text[:_INPUT_SHOWN]}\n\n(cut here; the whole text is in {path})"
+            yield "user.input", {"id": path.stem, "text": text}
+            continue
+        try:
+            data = json.loads(content)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict) or data.get("id") != path.stem or not isinstance(data.get("kind"), str):
+            raise RecordError(f"{path}: expected a request, came {content[:80]!r}; remove the file and ask again")
+        yield "override", data
