@@ -71,7 +71,6 @@ def bring_in(session: Session, item_id: str, approved: str) -> str:
     known = session.state.item(item_id)
     before = _plan_at(git, known.turns[-1].commit if known.turns else head, path)
     changes = approved_paths(git, head, approved, path)
-    git.run("update-ref", f"refs/orchestrator/approved/{approved[:12]}", approved)
     if changes:
         trailers = {"Role": "person", "Focus": item_id, "Approved": approved, "Harness-Version": __version__}
         lines = [f"person: criteria of {item_id} approved", "", *(f"{key}: {value}" for key, value in trailers.items())]

@@ -27,6 +27,7 @@ class LoopCall:
     config: Config
     workspace: Workspace
     fresh: bool
+    resume: bool
     as_json: bool
     dry_run: bool
     show_config: bool
@@ -61,6 +62,7 @@ def _loop_parser() -> argparse.ArgumentParser:
     parser.add_argument("--agent", metavar="NAME", help="agent for both roles: plan, command, scripted:NAME")
     parser.add_argument("--focus", metavar="ID", help="work on this item only")
     parser.add_argument("--fresh", action="store_true", help="start a new run instead of going on with the last")
+    parser.add_argument("--resume", action="store_true", help="without a journal: go on with a run that was fetched")
     parser.add_argument("--dry-run", action="store_true", help="show what would be worked on, and change nothing")
     parser.add_argument("--show-config", action="store_true", help="show every setting with its origin")
     for setting in SETTINGS:
@@ -90,6 +92,7 @@ def read_loop_arguments(argv: Sequence[str] | None) -> LoopCall:
         config=replace(config, agent_command=_from_here(config.agent_command)),
         workspace=workspace,
         fresh=arguments.fresh,
+        resume=arguments.resume,
         as_json=arguments.json,
         dry_run=arguments.dry_run,
         show_config=arguments.show_config,

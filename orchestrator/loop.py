@@ -54,7 +54,7 @@ def _call(argv: Sequence[str] | None) -> int:
         return tell_plan(call)
     with (
         signals_as_request() as interrupted,
-        open_session(call.config, call.workspace, Live(), interrupted, fresh=call.fresh) as session,
+        open_session(call.config, call.workspace, Live(), interrupted, fresh=call.fresh, resume=call.resume) as session,
     ):
         turns_before = len(session.state.turns)
         ending = run(session)

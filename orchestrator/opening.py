@@ -19,11 +19,12 @@ from orchestrator.journal import Journal
 from orchestrator.lineage import own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
 from orchestrator.prompts import Prompts, prompt_folders
+from orchestrator.rebuild import find_runs, rebuild_run
 from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, fold
 from orchestrator.turn import settle
-from orchestrator.workspace import Workspace, linked_git, open_run_worktree, plan_run
+from orchestrator.workspace import Workspace, linked_git, open_run_worktree, plan_run, run_folder
 
 __all__ = ["open_session", "signals_as_request"]
 
@@ -44,11 +45,30 @@ def signals_as_request() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _run(workspace: Workspace, journal: Journal, *, fresh: bool) -> tuple[RunInfo, bool]:
+def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool) -> RunInfo | None:
+    """Return the newest run whose branch this clone has, entered in a journal that knows of none."""
+    known = next(iter(find_runs(workspace.git)), None)
+    data = rebuild_run(workspace.git, known, run_folder(known.name)) if known else None
+    if known is None or data is None:
+        return None
+    if not (known.is_local or resume):
+        live.fact(f"{known.ref} holds {len(data['turns'])} turns of a run; --resume goes on from there")
+        return None
+    if not known.is_local:
+        workspace.git.run("branch", "--no-track", data["branch"], known.ref)
+    journal.append("run.rebuilt", data)
+    live.fact(f"rebuilt {known.name} from {len(data['turns'])} commits of {known.ref}; unknown are {data['unknown']}")
+    return fold(journal.events).run
+
+
+def _run(workspace: Workspace, journal: Journal, live: Live, *, fresh: bool, resume: bool) -> tuple[RunInfo, bool]:
     """Return the run to work on, and whether it was just made."""
     state = fold(journal.events)
     if state.run is not None and not fresh:
         return state.run, False
+    rebuilt = None if fresh or state.runs else _rebuilt(workspace, journal, live, resume=resume)
+    if rebuilt:
+        return rebuilt, False
     run = plan_run(workspace, state.runs)
     journal.append("run.started", {"run": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree})
     return run, True
@@ -79,7 +99,13 @@ def _named_disk(workspace: Workspace) -> Iterator[None]:
 
 @contextmanager
 def open_session(
-    config: Config, workspace: Workspace, live: Live, interrupted: Callable[[], bool], *, fresh: bool
+    config: Config,
+    workspace: Workspace,
+    live: Live,
+    interrupted: Callable[[], bool],
+    *,
+    fresh: bool,
+    resume: bool = False,
 ) -> Iterator[Session]:
     """Hold the repository's lock and give the open run; what a dead run left open is settled first.
 
@@ -108,7 +134,7 @@ def open_session(
         stack.callback(live.close)
         for pid, identity in fold(journal.events).harness:  # before anything is read that they may still write
             sweep_orphans(pid, identity)
-        run, new = _run(workspace, journal, fresh=fresh)
+        run, new = _run(workspace, journal, live, fresh=fresh, resume=resume)
         journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         verify = workspace.home / "verify"
         session = Session(

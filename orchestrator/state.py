@@ -27,8 +27,8 @@ class RunInfo:
 class ItemState:
     """What the run knows of one item beyond the ledger as it stood at the start.
 
-    `priority` is set by a person's override; `criteria_from` is the person's commit whose criteria were
-    approved last, empty while those from the start of the run hold.
+    `priority` is set by a person's override; `criteria_from` is the run's commit that brought in
+    the criteria a person approved, empty while those from its start hold.
     """
 
     status: str | None = None
@@ -225,7 +225,7 @@ def _block(state: State, data: Mapping[str, Any]) -> State:
 def _approved(state: State, data: Mapping[str, Any]) -> State:
     pending = tuple(pair for pair in state.approvals if list(pair) != [data["item"], data["approved"]])
     frozen = Frozen(**data["frozen"]) if data["frozen"] else None
-    changes = {"criteria_from": data["approved"], "frozen": frozen, "verified": tuple(data["verified"])}
+    changes = {"criteria_from": data["commit"], "frozen": frozen, "verified": tuple(data["verified"])}
     state = replace(_with_item(state, data["item"], **changes), approvals=pending)
     return _without_handoff_of(state, data["item"])
 

@@ -17,7 +17,7 @@ from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
 from orchestrator.state import RunInfo
 
-__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "plan_run"]
+__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "plan_run", "run_folder"]
 
 _HOME = ".orchestrator"
 _LEAST_ROOM = 1_000_000
@@ -208,8 +208,12 @@ def plan_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
     while workspace.git.rev(f"refs/heads/loop/run-{number}") is not None:
         number += 1
     name = f"run-{number}"
-    folder = workspace.home / "runs" / name
-    return RunInfo(name, f"loop/{name}", workspace.git.head(), str(folder.relative_to(workspace.root)))
+    return RunInfo(name, f"loop/{name}", workspace.git.head(), run_folder(name))
+
+
+def run_folder(name: str) -> str:
+    """Return where the worktree of a run lies, below the repository's root."""
+    return f"{_HOME}/runs/{name}"
 
 
 def open_run_worktree(workspace: Workspace, run: RunInfo, *, begun: bool) -> RunWorktree:

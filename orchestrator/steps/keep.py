@@ -47,10 +47,10 @@ def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
     return {turn.hub + name: content for name, content in files.items()}
 
 
-def _measured(turn: Turn) -> str:
+def _measured(turn: Turn, record: TurnRecord) -> str:
     """Return what the harness measured, as the hub keeps it; the changed paths are in the commit itself."""
     facts = asdict(replace(turn.facts, changes=()))
-    return json.dumps(facts, indent=1, sort_keys=True) + "\n"
+    return json.dumps({**facts, "failing": record.failing}, indent=1, sort_keys=True) + "\n"
 
 
 def _blocker(turn: Turn, record: TurnRecord) -> str:
@@ -101,7 +101,7 @@ def render(turn: Turn) -> Turn:
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
         (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
     if not turn.role.writes_handoff:
-        (turn.stage / MEASURED).write_text(_measured(turn), encoding="utf-8")
+        (turn.stage / MEASURED).write_text(_measured(turn, record), encoding="utf-8")
     has_evidence = not turn.role.writes_handoff or any(turn.stage.iterdir())
     hub = _hub(turn, record) if has_evidence else {}
     names = tuple(path.removeprefix(turn.hub) for path in hub)
@@ -117,6 +117,7 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
     trailers = {
         "Turn-Id": record.turn,
         "Role": record.role.value,
+        "Iteration": str(record.iteration),
         "Focus": record.focus,
         "Dwell": str(record.dwell),
         "Verdict": record.verdict.value,
@@ -128,10 +129,11 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
         "Prompt-Sha": prompt[:16],
         "Harness-Version": __version__,
     }
+    trailers |= {key: " ".join(text.split()) for key, text in (("Phase", record.phase), ("Note", turn.note)) if text}
     if turn.role.writes_handoff and turn.state.inputs:
         trailers["User-Input"] = ", ".join(given.id for given in turn.state.inputs)
     if turn.frozen:
-        trailers["Frozen"] = f"rows {turn.frozen.rows[:16]}, evaluators {turn.frozen.evaluators[:16]}"
+        trailers["Frozen"] = f"rows {turn.frozen.rows}, evaluators {turn.frozen.evaluators}"
     lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]
     lines += [body, ""] if body else []
     return "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])

@@ -1,0 +1,123 @@
+"""A run rebuilt from the trailers of its commits: in a second clone, or where the journal was lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from orchestrator.facts import Role, TurnRecord, Verdict
+from orchestrator.git import Git
+from orchestrator.layout import LEDGER, MEASURED
+from orchestrator.records.ledger import parse_ledger
+
+__all__ = ["KnownRun", "find_runs", "rebuild_run"]
+
+_RUN_REF = re.compile(r"refs/(?:heads|remotes/[^/]+)/loop/(?P<name>run-(?P<number>\d+))")
+_FORMAT = "--format=%H%x00%P%x00%(trailers:only,unfold)%x00%b"
+_FROZEN = re.compile(r"rows (?P<rows>[0-9a-f]{64}), evaluators (?P<evaluators>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A branch that holds turns: the run's name, and the full name of the ref."""
+
+    name: str
+    ref: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the branch is this clone's own, not one it has fetched."""
+        return self.ref.startswith("refs/heads/")
+
+
+def find_runs(git: Git) -> tuple[KnownRun, ...]:
+    """Return the branches of runs, this clone's own before others, the newest run first."""
+    refs = git.text("for-each-ref", "--format=%(refname)", "refs/heads/loop", "refs/remotes").split("\n")
+    found = [(match, ref) for ref in refs if (match := _RUN_REF.fullmatch(ref))]
+    found.sort(key=lambda pair: (not pair[1].startswith("refs/heads/"), -int(pair[0]["number"])))
+    return tuple(KnownRun(match["name"], ref) for match, ref in found)
+
+
+def _measured(git: Git, commit: str, hub: str) -> tuple[str, ...]:
+    """Return what failed after a turn, as its hub has it."""
+    try:
+        return tuple(json.loads(git.blob(commit, f"{hub}{MEASURED}") or b"{}").get("failing", ()))
+    except ValueError:
+        return ()
+
+
+def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> dict[str, Any]:
+    """Return a turn as the journal had it when it was committed."""
+    role, verdict = Role(trailers["Role"]), Verdict(trailers["Verdict"])
+    listed = trailers["Criteria"]
+    record = TurnRecord(
+        turn=trailers["Turn-Id"],
+        role=role,
+        iteration=int(trailers["Iteration"]),
+        focus=trailers["Focus"],
+        verdict=verdict,
+        progress=verdict is Verdict.PROGRESS,
+        dwell=int(trailers["Dwell"]),
+        phase=trailers.get("Phase", ""),
+        verified=() if listed == "none" else tuple(listed.split(", ")),
+        failing=_measured(git, commit, trailers["Hub"]) if role is Role.ENGINEER else (),
+        tests="" if trailers["Tests"] == "none" else trailers["Tests"],
+        hub=trailers["Hub"],
+        tree=trailers["Verified-Tree"],
+        reasons=tuple(line.removeprefix("- ") for line in body.split("\n") if line.startswith("- ")),
+        commit=commit,
+    )
+    frozen = _FROZEN.fullmatch(trailers.get("Frozen", ""))
+    status, note = trailers["Status"], trailers.get("Note", "")
+    return {
+        "turn": record.turn,
+        "record": asdict(record),
+        "status": status,
+        "note": note,
+        "frozen": frozen and frozen.groupdict(),
+    }
+
+
+def _statuses(git: Git, base: str, head: str, turned: set[str]) -> list[dict[str, str]]:
+    """Return status and note of items without a turn whose line in the ledger the run changed."""
+    before, after = (parse_ledger((git.blob(c, LEDGER) or b"").decode("utf-8", "replace")) for c in (base, head))
+    stood = {item.id: (item.status, item.status_note) for item in before.items}
+    return [
+        {"item": item.id, "status": item.status.value, "note": item.status_note}
+        for item in after.items
+        if item.id not in turned
+        and stood.get(item.id, (item.status, item.status_note)) != (item.status, item.status_note)
+    ]
+
+
+def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | None:
+    """Return the run of a branch as one event's data; None when no commit of it is a turn of that run.
+
+    Focus, dwell, criteria, attempts and statuses are as they were; what refused and abandoned turns cost, what a
+    person asked for and where a turn was cut short stood in the journal only.
+    """
+    fields = git.text("log", "-z", "--first-parent", "--reverse", _FORMAT, known.ref, "--").split("\0")
+    turns, approved, base = [], [], ""
+    for commit, parents, block, body in zip(*(iter(fields),) * 4, strict=False):
+        trailers = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+        if trailers.get("Turn-Id", "").startswith(f"{known.name}/"):
+            base = base or parents.split(" ")[0]
+            turns.append(_payload(git, commit.strip("\n"), trailers, body))
+        elif turns and trailers.get("Role") == "person":
+            approved.append({"item": trailers["Focus"], "criteria_from": commit.strip("\n")})
+    if not turns:
+        return None
+    turned = {turn["record"]["focus"] for turn in turns}
+    return {
+        "run": known.name,
+        "branch": f"loop/{known.name}",
+        "base": base,
+        "worktree": worktree,
+        "from": known.ref,
+        "turns": turns,
+        "items": [*_statuses(git, base, known.ref, turned), *approved],
+        "unknown": "what refused and abandoned turns cost, and requests of people",
+    }
