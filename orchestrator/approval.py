@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from orchestrator import __version__
 from orchestrator.errors import RecordError
@@ -71,18 +71,26 @@ def bring_in(session: Session, item_id: str, approved: str) -> str:
     known = session.state.item(item_id)
     before = _plan_at(git, known.turns[-1].commit if known.turns else head, path)
     changes = approved_paths(git, head, approved, path)
-    if changes:
-        trailers = {"Role": "person", "Focus": item_id, "Approved": approved, "Harness-Version": __version__}
-        lines = [f"person: criteria of {item_id} approved", "", *(f"{key}: {value}" for key, value in trailers.items())]
-        commit = worktree.commit(git.tree_with(head, changes), "\n".join([*lines, ""]), head)
-    else:
-        commit = head
-        worktree.restore(head)  # a kill between the branch and the worktree leaves the worktree behind
-    plan = _plan_at(git, commit, path)
-    frozen = freeze(plan, git, commit)
+    tree = git.tree_with(head, changes)
+    plan = _plan_at(git, tree, path)
+    frozen = freeze(plan, git, tree)
     same = known.frozen is not None and known.frozen.evaluators == frozen.evaluators
     unchanged = _rows(before) if same else []
     verified = [row.id for row in _rows(plan) if row.id in known.verified and row in unchanged]
+    if changes:
+        trailers = {
+            "Role": "person",
+            "Focus": item_id,
+            "Approved": approved,
+            "Criteria": ", ".join(verified) or "none",
+            "Harness-Version": __version__,
+            **({"Frozen": frozen.text} if known.frozen else {}),
+        }
+        lines = [f"person: criteria of {item_id} approved", "", *(f"{key}: {value}" for key, value in trailers.items())]
+        commit = worktree.commit(tree, "\n".join([*lines, ""]), head)
+    else:
+        commit = head
+        worktree.restore(head)  # a kill between the branch and the worktree leaves the worktree behind
     session.journal.append(
         "item.approved",
         {
@@ -90,7 +98,7 @@ def bring_in(session: Session, item_id: str, approved: str) -> str:
             "approved": approved,
             "commit": commit,
             "verified": verified,
-            "frozen": {"rows": frozen.rows, "evaluators": frozen.evaluators} if known.frozen else None,
+            "frozen": asdict(frozen) if known.frozen else None,
         },
     )
     return f"criteria of {item_id} are now those of {approved[:8]}; {len(verified)} of its rows stay verified"

@@ -136,6 +136,11 @@ class Frozen:
     rows: str
     evaluators: str
 
+    @property
+    def text(self) -> str:
+        """The digests as a commit's trailer has them."""
+        return f"rows {self.rows}, evaluators {self.evaluators}"
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -51,13 +51,14 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
     data = rebuild_run(workspace.git, known, run_folder(known.name)) if known else None
     if known is None or data is None:
         return None
+    turns = sum(event["kind"] == "turn.committed" for event in data["events"])
     if not (known.is_local or resume):
-        live.fact(f"{known.ref} holds {len(data['turns'])} turns of a run; --resume goes on from there")
+        live.fact(f"{known.ref} holds {turns} turns of a run; --resume goes on from there")
         return None
     if not known.is_local:
         workspace.git.run("branch", "--no-track", data["branch"], known.ref)
     journal.append("run.rebuilt", data)
-    live.fact(f"rebuilt {known.name} from {len(data['turns'])} commits of {known.ref}; unknown are {data['unknown']}")
+    live.fact(f"rebuilt {known.name} from {turns} commits of {known.ref}; unknown are {data['unknown']}")
     return fold(journal.events).run
 
 

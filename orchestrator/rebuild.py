@@ -41,6 +41,19 @@ def find_runs(git: Git) -> tuple[KnownRun, ...]:
     return tuple(KnownRun(match["name"], ref) for match, ref in found)
 
 
+def _event(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, "data": data}
+
+
+def _criteria(trailers: Mapping[str, str]) -> list[str]:
+    return [] if trailers["Criteria"] == "none" else trailers["Criteria"].split(", ")
+
+
+def _frozen(trailers: Mapping[str, str]) -> dict[str, str] | None:
+    found = _FROZEN.fullmatch(trailers.get("Frozen", ""))
+    return found and found.groupdict()
+
+
 def _measured(git: Git, commit: str, hub: str) -> tuple[str, ...]:
     """Return what failed after a turn, as its hub has it."""
     try:
@@ -52,7 +65,6 @@ def _measured(git: Git, commit: str, hub: str) -> tuple[str, ...]:
 def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> dict[str, Any]:
     """Return a turn as the journal had it when it was committed."""
     role, verdict = Role(trailers["Role"]), Verdict(trailers["Verdict"])
-    listed = trailers["Criteria"]
     record = TurnRecord(
         turn=trailers["Turn-Id"],
         role=role,
@@ -62,7 +74,7 @@ def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> d
         progress=verdict is Verdict.PROGRESS,
         dwell=int(trailers["Dwell"]),
         phase=trailers.get("Phase", ""),
-        verified=() if listed == "none" else tuple(listed.split(", ")),
+        verified=tuple(_criteria(trailers)),
         failing=_measured(git, commit, trailers["Hub"]) if role is Role.ENGINEER else (),
         tests="" if trailers["Tests"] == "none" else trailers["Tests"],
         hub=trailers["Hub"],
@@ -70,23 +82,33 @@ def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> d
         reasons=tuple(line.removeprefix("- ") for line in body.split("\n") if line.startswith("- ")),
         commit=commit,
     )
-    frozen = _FROZEN.fullmatch(trailers.get("Frozen", ""))
     status, note = trailers["Status"], trailers.get("Note", "")
     return {
         "turn": record.turn,
         "record": asdict(record),
         "status": status,
         "note": note,
-        "frozen": frozen and frozen.groupdict(),
+        "frozen": _frozen(trailers),
     }
 
 
-def _statuses(git: Git, base: str, head: str, turned: set[str]) -> list[dict[str, str]]:
-    """Return status and note of items without a turn whose line in the ledger the run changed."""
+def _approval(commit: str, trailers: Mapping[str, str]) -> dict[str, Any]:
+    """Return a person's approval as the journal had it."""
+    return {
+        "item": trailers["Focus"],
+        "approved": trailers["Approved"],
+        "commit": commit,
+        "verified": _criteria(trailers),
+        "frozen": _frozen(trailers),
+    }
+
+
+def _statuses(git: Git, base: str, head: str, turned: set[str]) -> list[dict[str, Any]]:
+    """Return status and note of items without a turn whose line in the ledger the run changed, as events."""
     before, after = (parse_ledger((git.blob(c, LEDGER) or b"").decode("utf-8", "replace")) for c in (base, head))
     stood = {item.id: (item.status, item.status_note) for item in before.items}
     return [
-        {"item": item.id, "status": item.status.value, "note": item.status_note}
+        _event("item.status", {"item": item.id, "status": item.status.value, "note": item.status_note})
         for item in after.items
         if item.id not in turned
         and stood.get(item.id, (item.status, item.status_note)) != (item.status, item.status_note)
@@ -100,24 +122,24 @@ def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | No
     person asked for and where a turn was cut short stood in the journal only.
     """
     fields = git.text("log", "-z", "--first-parent", "--reverse", _FORMAT, known.ref, "--").split("\0")
-    turns, approved, base = [], [], ""
-    for commit, parents, block, body in zip(*(iter(fields),) * 4, strict=False):
+    events, turned, base = [], set(), ""
+    for name, parents, block, body in zip(*(iter(fields),) * 4, strict=False):
+        commit = name.strip("\n")
         trailers = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
         if trailers.get("Turn-Id", "").startswith(f"{known.name}/"):
             base = base or parents.split(" ")[0]
-            turns.append(_payload(git, commit.strip("\n"), trailers, body))
-        elif turns and trailers.get("Role") == "person":
-            approved.append({"item": trailers["Focus"], "criteria_from": commit.strip("\n")})
-    if not turns:
+            turned.add(trailers["Focus"])
+            events.append(_event("turn.committed", _payload(git, commit, trailers, body)))
+        elif base and "Approved" in trailers:
+            events.append(_event("item.approved", _approval(commit, trailers)))
+    if not base:
         return None
-    turned = {turn["record"]["focus"] for turn in turns}
     return {
         "run": known.name,
         "branch": f"loop/{known.name}",
         "base": base,
         "worktree": worktree,
         "from": known.ref,
-        "turns": turns,
-        "items": [*_statuses(git, base, known.ref, turned), *approved],
+        "events": [*events, *_statuses(git, base, known.ref, turned)],
         "unknown": "what refused and abandoned turns cost, and requests of people",
     }

@@ -119,14 +119,10 @@ def _run(state: State, data: Mapping[str, Any]) -> State:
 
 def _rebuilt(state: State, data: Mapping[str, Any]) -> State:
     state = _run(state, data)
-    for payload in data["turns"]:
-        state = _committed(state, payload)
-        record = state.turns[-1]
-        number = int(record.turn.rpartition("/")[2].partition("-")[0])
-        state = replace(state, started=max(state.started, number), iteration=max(state.iteration, record.iteration))
-    for item in data["items"]:
-        state = _with_item(state, item["item"], **{key: value for key, value in item.items() if key != "item"})
-    return state
+    for event in data["events"]:
+        state = _FOLDS[event["kind"]](state, event["data"])
+    last = state.turns[-1]
+    return replace(state, started=int(last.turn.rpartition("/")[2].partition("-")[0]), iteration=last.iteration)
 
 
 def _ended(state: State, _data: Mapping[str, Any]) -> State:

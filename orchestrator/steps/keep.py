@@ -133,7 +133,7 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
     if turn.role.writes_handoff and turn.state.inputs:
         trailers["User-Input"] = ", ".join(given.id for given in turn.state.inputs)
     if turn.frozen:
-        trailers["Frozen"] = f"rows {turn.frozen.rows}, evaluators {turn.frozen.evaluators}"
+        trailers["Frozen"] = turn.frozen.text
     lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]
     lines += [body, ""] if body else []
     return "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])
