@@ -15,6 +15,7 @@ from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
 from orchestrator.errors import is_shortage
 from orchestrator.evidence.checkout import Checkout
+from orchestrator.inbox import waiting_requests
 from orchestrator.journal import Journal
 from orchestrator.lineage import own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
@@ -57,7 +58,12 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
         return None
     if not known.is_local:
         workspace.git.run("branch", "--no-track", data["branch"], known.ref)
-    journal.append("run.rebuilt", data)
+    old = [path.stem for path in waiting_requests(workspace.home, ())]
+    journal.append("run.rebuilt", {**data, "taken": old})
+    if old:
+        live.fact(
+            f"{len(old)} requests in {workspace.home} may have been carried out already; ask again for what is not"
+        )
     live.fact(f"rebuilt {known.name} from {turns} commits of {known.ref}; unknown are {data['unknown']}")
     return fold(journal.events).run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -103,16 +103,20 @@ def _approval(commit: str, trailers: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _statuses(git: Git, base: str, head: str, turned: set[str]) -> list[dict[str, Any]]:
-    """Return status and note of items without a turn whose line in the ledger the run changed, as events."""
+def _from_ledger(git: Git, base: str, head: str, turned: Collection[str]) -> list[dict[str, Any]]:
+    """Return what only the ledger tells, as events: priorities, and where items without a turn stand."""
     before, after = (parse_ledger((git.blob(c, LEDGER) or b"").decode("utf-8", "replace")) for c in (base, head))
-    stood = {item.id: (item.status, item.status_note) for item in before.items}
-    return [
-        _event("item.status", {"item": item.id, "status": item.status.value, "note": item.status_note})
-        for item in after.items
-        if item.id not in turned
-        and stood.get(item.id, (item.status, item.status_note)) != (item.status, item.status_note)
-    ]
+    stood = {item.id: item for item in before.items}
+    events = []
+    for item in after.items:
+        old = stood.get(item.id, item)
+        if item.id not in turned and (item.status, item.status_note) != (old.status, old.status_note):
+            standing = {"item": item.id, "status": item.status.value, "note": item.status_note}
+            events.append(_event("item.status", standing))
+        if item.priority is not old.priority:
+            level = {"id": "", "kind": "prioritise", "item": item.id, "level": item.priority.label}
+            events.append(_event("override", level))
+    return events
 
 
 def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | None:
@@ -140,6 +144,6 @@ def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | No
         "base": base,
         "worktree": worktree,
         "from": known.ref,
-        "events": [*events, *_statuses(git, base, known.ref, turned)],
-        "unknown": "what refused and abandoned turns cost, and requests of people",
+        "events": [*events, *_from_ledger(git, base, known.ref, turned)],
+        "unknown": "what refused and abandoned turns cost, and other requests of people",
     }

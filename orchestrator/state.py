@@ -122,7 +122,8 @@ def _rebuilt(state: State, data: Mapping[str, Any]) -> State:
     for event in data["events"]:
         state = _FOLDS[event["kind"]](state, event["data"])
     last = state.turns[-1]
-    return replace(state, started=int(last.turn.rpartition("/")[2].partition("-")[0]), iteration=last.iteration)
+    started = int(last.turn.rpartition("/")[2].partition("-")[0])
+    return replace(state, started=started, iteration=last.iteration, taken=state.taken | set(data["taken"]))
 
 
 def _ended(state: State, _data: Mapping[str, Any]) -> State:

@@ -52,6 +52,12 @@ def _selection(facts: Mapping[str, Any]) -> list[str]:
     return [*lines, *(f"- {other['id']}: {other['obstacle']}" for other in facts["others"])]
 
 
+def _people(texts: Sequence[str]) -> list[str]:
+    """Repeat what a person wrote: this supervisor reads plans, not prose, and says so."""
+    quoted = [f"> {line}".rstrip() for text in texts for line in text.strip().split("\n")]
+    return ["", "**A person wrote** (the embedded supervisor cannot act on prose):", *quoted] if quoted else []
+
+
 def _memory_entry(facts: Mapping[str, Any], item: Mapping[str, Any]) -> MemoryEntry:
     last = facts["last"]
     corrects = bool(last) and last["focus"] == item["id"] and last["verdict"] in {"refused", "no-progress"}
@@ -59,7 +65,7 @@ def _memory_entry(facts: Mapping[str, Any], item: Mapping[str, Any]) -> MemoryEn
     rows = ", ".join(row["id"] for row in item["rows"])
     next_action = f"{purpose}: {'implement and ' if item['implement'] else ''}verify {rows}"
     state = "ready_for_implementation" if item["implement"] else "gathering_evidence"
-    body = "\n".join([*_review(last), "", *_selection(facts)])
+    body = "\n".join([*_review(last), "", *_selection(facts), *_people(facts["people"])])
     return MemoryEntry(
         line=0,
         timestamp=facts["stamp"],

@@ -167,6 +167,7 @@ def test_user_input_reaches_one_handoff_and_is_kept(make_project: Make) -> None:
     prompts = sorted((project.root / ".orchestrator/turns/run-1").glob("*-galph/prompt.md"))
     assert "    ünï <b>code</b> {{ turn }}" in prompts[0].read_text()
     project.loop()
+    assert "> ünï <b>code</b> {{ turn }}" in (project.work / "galph_memory.md").read_text()
     later = sorted((project.root / ".orchestrator/turns/run-1").glob("*-galph/prompt.md"))[1:]
     assert later
     assert not any("arithmetic" in path.read_text() for path in later)
