@@ -108,9 +108,7 @@ SETTINGS = (
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
     Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
-    Setting(
-        "notify", (), _argv, "command told, as JSON on stdin, that an item is blocked, waiting or done, or a limit"
-    ),
+    Setting("notify", (), _argv, "command told, as JSON on stdin, of blocked, waiting and done items, and of the end"),
 )
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 

@@ -68,7 +68,7 @@ def _notify(session: Session, event: dict[str, Any]) -> None:
         env=child_environment(config, session.workspace.root, network=True),
         log=log,
         limits=Limits(wall_s=_NOTIFY_S),
-        stdin=json.dumps(event).encode(),
+        stdin=json.dumps({**event, "run": session.run.name, "workspace": str(session.workspace.root)}).encode(),
         should_stop=session.interrupted,
     )
     if not result.ok:
@@ -76,13 +76,13 @@ def _notify(session: Session, event: dict[str, Any]) -> None:
 
 
 def announce(session: Session, ending: Ending | None = None) -> None:
-    """Tell the command under `notify:` which items became blocked, waiting or done, and that a limit was reached."""
+    """Tell the command under `notify:` which items became blocked, waiting or done, and how the run ended."""
     if not session.config.notify:
         return
     for item_id, known in session.state.items.items():
         if known.status in _TOLD and session.announced.get(item_id) != known.status:
-            event = {"event": known.status, "item": item_id, "note": known.note}
-            _notify(session, {**event, "run": session.run.name, "workspace": str(session.workspace.root)})
+            _notify(session, {"event": known.status, "item": item_id, "note": known.note})
         session.announced[item_id] = known.status or ""
-    if ending is not None and ending.code is ExitCode.LIMIT:
-        _notify(session, {"event": "budget", "note": ending.reason, "run": session.run.name})
+    if ending is not None:
+        event = "budget" if ending.code is ExitCode.LIMIT else "ended"
+        _notify(session, {"event": event, "code": int(ending.code), "note": ending.reason})

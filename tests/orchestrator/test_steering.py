@@ -196,6 +196,7 @@ def test_the_notify_command_hears_of_items_and_limits(make_project: Make) -> Non
         ("done", FIX),
         ("budget", None),
         ("done", "MEAN-REPORT-001"),
+        ("ended", None),
     ]
 
 
