@@ -8,6 +8,7 @@ from orchestrator.records.hub import hub_stamp, parse_hub_stamp
 from orchestrator.records.ledger import Item
 
 __all__ = [
+    "ARCHIVES",
     "FINDINGS",
     "HANDOFF",
     "LEDGER",
@@ -27,6 +28,7 @@ LEDGER = "docs/fix_plan.md"
 FINDINGS = "docs/findings.md"
 MANIFEST = "manifest.json"
 MEASURED = "measured.json"
+ARCHIVES = {MEMORY: "docs/archive/galph_memory.md", LEDGER: "docs/archive/fix_plan.md"}
 OWN_DOCUMENTS = (MEMORY, HANDOFF, LEDGER, FINDINGS)
 
 

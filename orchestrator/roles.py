@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.facts import PathClass, Role
-from orchestrator.layout import HANDOFF, LEDGER, MEMORY
+from orchestrator.layout import ARCHIVES, HANDOFF, LEDGER, MEMORY
 
 __all__ = ["ENGINEER", "SUPERVISOR", "RoleSpec"]
 
@@ -38,14 +38,14 @@ class RoleSpec:
 SUPERVISOR = RoleSpec(
     role=Role.SUPERVISOR,
     prompt="supervisor.md",
-    fenced_files=(),
+    fenced_files=tuple(ARCHIVES.values()),
     fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.EVIDENCE),
     writes_handoff=True,
 )
 ENGINEER = RoleSpec(
     role=Role.ENGINEER,
     prompt="engineer.md",
-    fenced_files=(HANDOFF, MEMORY, LEDGER),
+    fenced_files=(HANDOFF, MEMORY, LEDGER, *ARCHIVES.values()),
     fenced_kinds=(PathClass.EVIDENCE,),
     writes_handoff=False,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.store import ArtifactStore, sha256_of
@@ -15,7 +15,8 @@ from orchestrator.records.hub import FileEntry, Manifest, parse_manifest, render
 __all__ = ["FILE_LIMIT", "materialise", "printable", "publish"]
 
 FILE_LIMIT = 300_000
-_HUB_LIMIT = 2_000_000
+_HUB_LIMIT = 1_900_000  # of 2 MB; the rest is for the manifest
+_AGENT = "agent"
 
 
 def printable(path: Path) -> str:
@@ -27,20 +28,20 @@ def publish(
     stage: Path,
     store: ArtifactStore,
     rows: Iterable[RowResult],
-    agent_files: Mapping[str, bytes],
     *,
     turn: str,
     tree: str,
 ) -> dict[str, bytes]:
     """Return the files of the hub by name, the manifest among them.
 
-    What a row wrote comes from the store, where it was put when the row ended. A file beyond `FILE_LIMIT`, or beyond
-    what is left of the hub's limit, stays in the store; the manifest names it.
+    What a row wrote comes from the store, where it was put when the row ended; what the agent left for the hub lies in
+    the stage's `agent/`, and comes last. A file beyond `FILE_LIMIT`, or beyond what is left of the hub's limit, stays
+    in the store; the manifest names it.
     """
     rows = tuple(rows)
     found = [(f"{row.row}/{name}", store.path(sha256), row.row) for row in rows for name, sha256 in row.files.items()]
     folders = {row.row for row in rows}
-    for path in sorted(stage.rglob("*")):
+    for path in sorted(stage.rglob("*"), key=lambda path: (path.relative_to(stage).parts[0] == _AGENT, path)):
         inside = path.relative_to(stage)
         if path.is_file() and not path.is_symlink() and inside.parts[0] not in folders and path.stat().st_size:
             found.append((printable(inside), path, ""))
@@ -56,17 +57,11 @@ def publish(
         else:
             store.put(path)
         stored = bool(row) or not keep
-        entries.append(FileEntry(name, size, sha256_of(path), by="harness", stored=stored, row=row or None))
-    manifest = Manifest(turn=turn, tree=tree, files=(*entries, *_agent_entries(agent_files)))
+        by: Literal["agent", "harness"] = "agent" if name.startswith(f"{_AGENT}/") else "harness"
+        entries.append(FileEntry(name, size, sha256_of(path), by=by, stored=stored, row=row or None))
+    manifest = Manifest(turn=turn, tree=tree, files=tuple(entries))
     committed[MANIFEST] = render_manifest(manifest).encode()
     return committed
-
-
-def _agent_entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
-    return tuple(
-        FileEntry(name, len(content), hashlib.sha256(content).hexdigest(), by="agent", stored=False, row=None)
-        for name, content in sorted(files.items())
-    )
 
 
 def materialise(manifest_text: str, row: str, store: ArtifactStore, target: Path) -> None:

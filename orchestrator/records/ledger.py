@@ -51,6 +51,7 @@ __all__ = [
     "with_priority",
     "with_reports_hub",
     "with_status",
+    "without_attempts",
 ]
 
 _ITEM = re.compile(r"### \[(?P<id>[^\]\s]+)\] (?P<title>\S.*)")
@@ -347,3 +348,26 @@ def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:
     edited = replace(item, attempts=(*item.attempts, attempt))
     end_of_line = "\r\n" if lines[item.line - 1].endswith("\r\n") else "\n"
     return _checked(ledger, edited, _insert(lines, end, attempt_line(attempt) + end_of_line))
+
+
+def without_attempts(text: str, item_id: str, *, kept: int, excess: int) -> tuple[str, str]:
+    """Take the oldest attempts out of an item's history, and return the ledger without them, and their lines.
+
+    Parameters
+    ----------
+    kept
+        So many of the newest stay.
+    excess
+        No more are taken once they have so many bytes together.
+    """
+    lines = split_lines(text)
+    history = _scan(lines, parse_ledger(text).item(item_id).line, ProblemList("")).get(ATTEMPTS)
+    span = range(history.line + 1, history.end + 1) if history else ()
+    starts = [number for number in span if lines[number - 1].startswith("  - ")]
+    if len(starts) <= kept:
+        return text, ""
+    end = first = starts[0]
+    for number in starts[1 : len(starts) - kept + 1]:
+        if len("".join(lines[first - 1 : end - 1]).encode()) < excess:
+            end = number
+    return "".join(lines[: first - 1] + lines[end - 1 :]), "".join(lines[first - 1 : end - 1])

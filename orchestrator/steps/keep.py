@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 from orchestrator import __version__
+from orchestrator.archive import with_archives
 from orchestrator.documents import (
     ledger_after,
     memory_after,
@@ -32,19 +33,16 @@ def _record_of(turn: Turn) -> TurnRecord:
     return turn.record
 
 
-def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes]:
-    """Files of the hub by repository path, what the agent left in `agent/` being there already."""
-    prefix = f"{turn.hub}agent/"
+def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes | None]:
+    """Files of the hub by repository path; None for what the agent left in `agent/` and the hub has no room for."""
     git = turn.session.worktree.git
-    agent = {
-        path.removeprefix(turn.hub): git.blob(turn.tree, path) or b""
-        for path in git.ls_tree(turn.tree)
-        if path.startswith(prefix)
-    }
-    files = publish(
-        turn.stage, turn.session.workspace.store, turn.facts.rows, agent, turn=record.turn, tree=record.tree
-    )
-    return {turn.hub + name: content for name, content in files.items()}
+    left = [path for path in git.ls_tree(turn.tree) if path.startswith(f"{turn.hub}agent/")]
+    for path in left:
+        staged = turn.stage / path.removeprefix(turn.hub)
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(git.blob(turn.tree, path) or b"")
+    files = publish(turn.stage, turn.session.workspace.store, turn.facts.rows, turn=record.turn, tree=record.tree)
+    return {**dict.fromkeys(left), **{turn.hub + name: content for name, content in files.items()}}
 
 
 def _measured(turn: Turn, record: TurnRecord) -> str:
@@ -105,8 +103,9 @@ def render(turn: Turn) -> Turn:
     has_evidence = not turn.role.writes_handoff or any(turn.stage.iterdir())
     hub = _hub(turn, record) if has_evidence else {}
     names = tuple(path.removeprefix(turn.hub) for path in hub)
-    documents = {path: text.encode() for path, text in _documents(turn, record, names).items()}
-    return replace(turn, tree=turn.session.worktree.git.tree_with(turn.tree, {**hub, **documents}))
+    git = turn.session.worktree.git
+    documents = with_archives(_documents(turn, record, names), lambda path: git.blob(turn.tree, path) or b"")
+    return replace(turn, tree=git.tree_with(turn.tree, {**hub, **documents}))
 
 
 def _commit_message(turn: Turn, record: TurnRecord) -> str:

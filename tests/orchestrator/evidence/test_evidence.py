@@ -15,6 +15,7 @@ from orchestrator.evidence.criteria import check_expectation, evaluator_paths, r
 from orchestrator.evidence.hubs import FILE_LIMIT, materialise, publish
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.facts import RowResult, RowVerdict, TestRun
+from orchestrator.records.hub import parse_manifest
 from orchestrator.records.plan import parse_plan
 
 
@@ -118,13 +119,30 @@ def test_what_a_row_wrote_comes_back_from_the_store_byte_for_byte(tmp_path: Path
     (stage / "B1" / "small.json").write_text('{"changed": "after the row ended"}')
     (stage / "B1.log").write_text("said")
     row = RowResult("B1", RowVerdict.VERIFIED, "", files=written)
-    files = publish(stage, store, [row], {"agent/n.md": b"n"}, turn="run-1/0002-ralph", tree="0" * 40)
+    files = publish(stage, store, [row], turn="run-1/0002-ralph", tree="0" * 40)
     assert set(files) == {"B1/small.json", "B1.log", "manifest.json"}
     assert files["B1/small.json"] == b"{}"
     materialise(files["manifest.json"].decode(), "B1", store, tmp_path / "again")
     assert (tmp_path / "again" / "large.bin").stat().st_size == FILE_LIMIT + 1
     with pytest.raises(EvidenceError, match="run the row again"):
         materialise(files["manifest.json"].decode(), "C1", store, tmp_path / "never")
+
+
+def test_a_hub_keeps_to_its_limit_and_what_the_agent_left_comes_last(tmp_path: Path) -> None:
+    stage, store = tmp_path / "stage", ArtifactStore(tmp_path / "store")
+    (stage / "agent").mkdir(parents=True)
+    for number in range(9):
+        (stage / "agent" / f"{number}.bin").write_bytes(bytes([number]) * FILE_LIMIT)
+    (stage / "agent" / "film.bin").write_bytes(b"f" * 50_000_000)
+    (stage / "verify.log").write_bytes(b"v" * FILE_LIMIT)
+    files = publish(stage, store, [], turn="run-1/0002-ralph", tree="0" * 40)
+    assert sum(map(len, files.values())) <= 2_000_000
+    assert "verify.log" in files
+    manifest = parse_manifest(files["manifest.json"].decode())
+    assert {entry.path for entry in manifest.files if not entry.stored} == set(files) - {"manifest.json"}
+    for entry in manifest.files:
+        assert entry.by == ("harness" if entry.path == "verify.log" else "agent")
+        assert entry.stored == store.path(entry.sha256).exists()
 
 
 def test_damaged_content_in_the_store_is_not_handed_out(tmp_path: Path) -> None:
