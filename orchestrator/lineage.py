@@ -20,6 +20,7 @@ __all__ = [
     "adopt_orphans",
     "end_all",
     "find_family",
+    "find_orphans",
     "make_mark",
     "open_pidfd",
     "own_identity",
@@ -143,12 +144,12 @@ def make_mark() -> dict[str, str]:
     return {_MARK: _mark_of(os.getpid())}
 
 
-def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
-    """End what the children of a dead harness left behind.
+def find_orphans(pid: int, start_time: str | None) -> list[Process]:
+    """List what the children of a dead harness left behind.
 
     Found are the child that was recorded, its session, every process that carries the same mark in its
     environment (it comes from a child of the same harness), and all their descendants. A process that
-    merely has the number `pid` now is not touched, nor is the caller or anything it runs under.
+    merely has the number `pid` now is not among them, nor is the caller or anything it runs under.
 
     Parameters
     ----------
@@ -157,18 +158,13 @@ def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
     start_time
         What `process_identity` answered for it at that time; with None nothing can be known.
 
-    Returns
-    -------
-    tuple of int
-        The processes that were ended.
-
     Raises
     ------
     ProcessError
-        If `start_time` is not an identity, or a process outlives being killed.
+        If `start_time` is not an identity.
     """
     if start_time is None:
-        return ()
+        return []
     boot, _, rest = start_time.partition(":")
     start, _, mark = rest.partition(":")
     if not (boot and start.isdigit() and mark):
@@ -177,22 +173,29 @@ def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
             "store what process_identity returns"
         )
     if boot != _boot():
-        return ()
+        return []
+    table = _read_processes()
+    recycled = pid in table and table[pid].start != int(start)
+    roots = [
+        process.pid
+        for process in table.values()
+        if _carried_mark(process.pid) == mark
+        or (not recycled and pid in (process.pid, process.session) and process.start >= int(start))
+    ]
+    spared = _ancestry(os.getpid(), table)
+    return [process for process in _descent(roots, table) if process.pid not in spared]
 
-    def survivors() -> list[Process]:
-        table = _read_processes()
-        recycled = pid in table and table[pid].start != int(start)
-        roots = [
-            process.pid
-            for process in table.values()
-            if _carried_mark(process.pid) == mark
-            or (not recycled and pid in (process.pid, process.session) and process.start >= int(start))
-        ]
-        spared = _ancestry(os.getpid(), table)
-        return [process for process in _descent(roots, table) if process.pid not in spared]
 
-    found = tuple(process.pid for process in survivors())
-    end_all(survivors)
+def sweep_orphans(pid: int, start_time: str | None) -> tuple[int, ...]:
+    """End what `find_orphans` finds, and return the processes that were ended.
+
+    Raises
+    ------
+    ProcessError
+        If `start_time` is not an identity, or a process outlives being killed.
+    """
+    found = tuple(process.pid for process in find_orphans(pid, start_time))
+    end_all(lambda: find_orphans(pid, start_time))
     return found
 
 

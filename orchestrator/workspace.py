@@ -17,7 +17,16 @@ from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
 from orchestrator.state import RunInfo
 
-__all__ = ["RunWorktree", "Workspace", "find_workspace", "linked_git", "open_run_worktree", "plan_run", "run_folder"]
+__all__ = [
+    "RunWorktree",
+    "Workspace",
+    "find_entry",
+    "find_workspace",
+    "linked_git",
+    "open_run_worktree",
+    "plan_run",
+    "run_folder",
+]
 
 _HOME = ".orchestrator"
 _LEAST_ROOM = 1_000_000
@@ -181,17 +190,23 @@ class RunWorktree:
         return commit
 
 
+def find_entry(repository: Git, root: Path) -> Path | None:
+    """Return the git directory of the linked worktree at `root`, whether or not the worktree is still there."""
+    link = os.fsencode(root / ".git")
+    entries = (repository.common_dir() / "worktrees").glob("*/gitdir")
+    return next((entry.parent for entry in entries if entry.read_bytes().removesuffix(b"\n") == link), None)
+
+
 def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
     """Return git for the linked worktree at `root`, which is made with `worktree add` where it is missing.
 
     Its git directory is given to every call, so that git never looks for one around the worktree.
     """
-    for known in (repository.common_dir() / "worktrees").glob("*/gitdir"):
-        if known.read_bytes().removesuffix(b"\n") != os.fsencode(root / ".git"):
-            continue
-        half_made = known.with_name("locked")  # git's mark while it makes a worktree; a kill leaves it
+    entry = find_entry(repository, root)
+    if entry:
+        half_made = entry / "locked"  # git's mark while it makes a worktree; a kill leaves it
         if root.is_dir() and not root.is_symlink() and not half_made.exists():
-            return Git(root, git_dir=known.parent)
+            return Git(root, git_dir=entry)
         half_made.unlink(missing_ok=True)
     if root.is_symlink():
         root.unlink()
