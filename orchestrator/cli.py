@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": "make a git repository a workspace of the loop",
     "status": "the plan's items, what can run, and the turn under way",
     "show": "the run's memory, handoff, ledger, hub or turn",
+    "report": "write static pages of a run: what happened, and the evidence for it",
     "parse": "read one of the loop's documents and report what is wrong with it",
     "stop": "ask the loop to end after the turn under way",
     "pause": "hold the loop after the turn under way; --off lets it go on",

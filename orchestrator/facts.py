@@ -71,7 +71,7 @@ class PathChange:
 
 @dataclass(frozen=True)
 class TestRun:
-    """One pytest run by the harness: counts as pytest reported them, and the tree they hold for."""
+    """One pytest run by the harness: counts as pytest reported them, what failures say, and the tree they hold for."""
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -86,6 +86,7 @@ class TestRun:
     failing: tuple[str, ...] = ()
     skipped_nodes: tuple[str, ...] = ()
     imported_from: Mapping[str, str] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     counts: bool = True
 

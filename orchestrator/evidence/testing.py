@@ -169,8 +169,9 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path) 
         failing=tuple(failing),
         skipped_nodes=skipped,
         imported_from=found["imported_from"],
+        messages=found["messages"],
         note=note or (f"{len(failing)} failing: {', '.join(failing)}" if failing else ""),
     )
-    text = json.dumps(asdict(run) | {"messages": found["messages"]}, indent=1, sort_keys=True)
+    text = json.dumps(asdict(run), indent=1, sort_keys=True)
     (out / "results.json").write_text(text + "\n", encoding="utf-8")
     return run

@@ -86,13 +86,8 @@ def act(turn: Turn) -> Turn:
     session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
     outcome = agent.act(turn.request, limits, session.interrupted)
-    cost = {
-        "name": agent.name,
-        "ending": outcome.ending,
-        "code": outcome.code,
-        "seconds": round(outcome.seconds, 3),
-        "log_bytes": outcome.log_bytes,
-    }
+    costs = {key: getattr(outcome, key) for key in ("ending", "code", "seconds", "log_bytes")}
+    cost = {"name": agent.name, **costs}
     if outcome.ending == Ending.STOPPED:
         raise TurnFailed("ended by a person", interrupted=True, agent=cost)
     if outcome.ending != Ending.EXITED or outcome.code != 0:

@@ -1,0 +1,104 @@
+"""What the repository keeps of a turn: its commit, the files of its hub, its patch and its agent's log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from orchestrator.git import Git
+from orchestrator.layout import HANDOFF, MANIFEST
+from orchestrator.records.hub import FileEntry, parse_manifest
+from orchestrator.report.chronicle import TurnStory
+from orchestrator.workspace import Workspace
+
+__all__ = ["FileDiff", "Keepings", "parse_patch", "read_keepings"]
+
+_SHOWN_BYTES = 8_000_000  # what is larger is named, not shown; git does not compare its lines either
+_PATCH = ("-c", f"core.bigFileThreshold={_SHOWN_BYTES}", "diff-tree", "--no-commit-id", "-r", "-p", "--no-renames")
+_PATHS = ("--", ":(top)", ":(top,exclude,glob)plans/active/*/reports/**")
+_FILE = re.compile(r"^diff --git (.*)\n", re.MULTILINE)
+_SHOWN = (".json", ".log", ".md", ".patch", ".png")
+
+
+class FileDiff(NamedTuple):
+    """The change of one file: its path as git writes it, and the lines below the patch's header."""
+
+    path: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Keepings:
+    """One turn's commit and hub.
+
+    Attributes
+    ----------
+    log : bytes
+        What the agent printed; its process was held to a limit.
+    message : str
+        Message of the commit, trailers included.
+    contents : mapping
+        Those files of the hub that can be shown, by name; from the artifact store where the hub has them not.
+    """
+
+    log: bytes
+    diff: tuple[FileDiff, ...]
+    message: str = ""
+    handoff: str = ""
+    files: tuple[FileEntry, ...] = ()
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def parse_patch(patch: bytes) -> tuple[FileDiff, ...]:
+    """Read a patch without renames, as git writes it, file by file."""
+    _, *parts = _FILE.split(patch.decode("utf-8", "replace"))
+    found = []
+    for names, text in zip(parts[::2], parts[1::2], strict=True):
+        path = names[: (len(names) - 1) // 2].strip('"')[2:]  # both names are the same but for a/ and b/
+        header, at, body = text.partition("\n@@")
+        found.append(FileDiff(path, tuple((f"@@{body}" if at else header).removesuffix("\n").split("\n"))))
+    return tuple(found)
+
+
+def _objects(git: Git, names: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the content of git's objects under the keys of their names, with one call; what is missing is left out."""
+    asked = {key: name for key, name in names.items() if "\n" not in name}
+    stdin = "".join(f"{name}\n" for name in asked.values()).encode()
+    out, at, found = git.run("cat-file", "--batch", stdin=stdin), 0, {}
+    for key in asked:
+        end = out.index(b"\n", at)
+        header, at = out[at:end], end + 1
+        if not header.endswith(b" missing"):
+            size = int(header.rpartition(b" ")[2])
+            found[key], at = out[at : at + size], at + size + 1
+    return found
+
+
+def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
+    """Read what there is of one turn; three calls of git for one that was committed, none for another.
+
+    Raises
+    ------
+    GitError
+        The journal names a commit that is not in this repository.
+    """
+    folder, git, record = workspace.home / "turns" / story.id, workspace.git, story.record
+    log = (folder / "agent.log").read_bytes() if (folder / "agent.log").is_file() else b""
+    if record is None:
+        left = (path for path in sorted(folder.glob("abandoned*.patch")) if path.stat().st_size <= _SHOWN_BYTES)
+        return Keepings(log, parse_patch(b"".join(path.read_bytes() for path in left)))
+    hub = f"{record.commit}:{record.hub}"
+    diff = parse_patch(git.run(*_PATCH, record.commit, *_PATHS))
+    names = {"message": record.commit, "handoff": f"{record.commit}:{HANDOFF}", "manifest": hub + MANIFEST}
+    said = {key: content.decode("utf-8", "replace") for key, content in _objects(git, names).items()}
+    manifest = parse_manifest(said.get("manifest", ""))
+    files = manifest.files if manifest.turn == record.turn else ()  # or it is that of the iteration's other turn
+    shown = [file for file in files if file.by == "harness" and file.path.endswith(_SHOWN)]
+    contents = _objects(git, {file.path: hub + file.path for file in shown})
+    for file in shown:
+        kept = workspace.store.path(file.sha256)
+        if file.path not in contents and file.size <= _SHOWN_BYTES and kept.is_file():
+            contents[file.path] = kept.read_bytes()
+    return Keepings(log, diff, said["message"].partition("\n\n")[2], said.get("handoff", ""), files, contents)
