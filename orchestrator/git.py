@@ -16,7 +16,7 @@ from typing import NamedTuple
 from orchestrator.errors import GitError
 from orchestrator.lineage import make_mark
 
-__all__ = ["Change", "Commit", "Git", "TreeEntry"]
+__all__ = ["Change", "Git", "TreeEntry"]
 
 # Whatever changes the output, runs other programs or waits for a person in somebody's configuration.
 _SETTINGS = (
@@ -49,13 +49,6 @@ class TreeEntry(NamedTuple):
 
     mode: str
     blob: str
-
-
-class Commit(NamedTuple):
-    """A commit and the trailers of its message; of a repeated trailer the last value counts."""
-
-    id: str
-    trailers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -189,10 +182,6 @@ class Git:
                 raise  # the path is there, so the object is missing, damaged or a folder
             return None
 
-    def write_blob(self, content: bytes) -> str:
-        """Store bytes as a blob, unfiltered, and return its id."""
-        return self.text("hash-object", "-w", "--stdin", stdin=content)
-
     def tree_with(self, base: str, changes: Mapping[str, bytes | str | TreeEntry | None]) -> str:
         """Compose a tree from another one; neither a checkout nor its index is looked at.
 
@@ -271,17 +260,6 @@ class Git:
     def trailers(self, commit: str) -> dict[str, str]:
         """Return the trailers of a commit's message; of a repeated one the last value counts."""
         return _parse_trailers(self.text("log", "-1", "--format=%(trailers:only,unfold)", commit, "--"))
-
-    def log_trailers(self, revisions: str) -> tuple[Commit, ...]:
-        """List the commits of a range such as `main..loop/run-1` with their trailers, the oldest first."""
-        fmt = "--format=%H%n%(trailers:only,unfold)"
-        out = self.run("log", "-z", "--topo-order", "--reverse", fmt, revisions, "--")
-        commits = []
-        for record in _decode(out).split("\0"):
-            name, _, trailers = record.strip("\n").partition("\n")
-            if name:
-                commits.append(Commit(name, _parse_trailers(trailers)))
-        return tuple(commits)
 
     def check_place(self) -> None:
         """Check that `root` is where it was, not a link that somebody put there.

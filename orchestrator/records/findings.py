@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from orchestrator.records.text import (
     Problem,
     ProblemList,
-    check_same,
     is_id,
     shown,
     split_lines,
     table_cells,
 )
 
-__all__ = ["Finding", "Findings", "parse_findings", "render_findings", "table_line"]
+__all__ = ["Finding", "Findings", "parse_findings"]
 
 _COLUMNS = ("Finding ID", "Date", "Keywords", "Synopsis", "Evidence Pointer", "Status")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -42,18 +41,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """The document as read; `preamble` is the text above the table's first row."""
+    """The document as read."""
 
-    preamble: str
     findings: tuple[Finding, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     path: str = field(default="docs/findings.md", compare=False)
-    raw: str = field(default="", compare=False, repr=False)
-
-
-def table_line(cells: tuple[str, ...]) -> str:
-    r"""Return one line of a table, pipes inside cells written ``\|``, without a newline."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _is_frame(cells: tuple[str, ...]) -> bool:
@@ -87,8 +79,7 @@ def parse_findings(text: str, path: str = "docs/findings.md") -> Findings:
     problems = ProblemList(path)
     found: list[Finding] = []
     seen: set[str] = set()
-    lines = split_lines(text)
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         cells = table_cells(line)
         if cells is None:
             if _LOST.match(line):
@@ -100,21 +91,4 @@ def parse_findings(text: str, path: str = "docs/findings.md") -> Findings:
             seen.add(finding.id)
             found.append(finding)
     problems.check_end(text)
-    preamble = "".join(lines[: found[0].line - 1] if found else lines)
-    return Findings(preamble, tuple(found), problems.sorted(), path, text)
-
-
-def render_findings(findings: Findings) -> str:
-    """Write the findings; a document that was parsed and not changed since comes back byte for byte.
-
-    Raises
-    ------
-    RecordError
-        The text would be read back as other findings.
-    """
-    if parse_findings(findings.raw, findings.path) == findings:
-        return findings.raw
-    cells = ((f.id, f.date, f.keywords, f.synopsis, f.evidence, f.status) for f in findings.findings)
-    text = findings.preamble + "".join(f"{table_line(row)}\n" for row in cells)
-    check_same(findings, parse_findings(text, findings.path), findings.path)
-    return text
+    return Findings(tuple(found), problems.sorted(), path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-__all__ = ["folder_stamp", "format_stamp", "parse_stamp"]
+__all__ = ["folder_stamp", "parse_stamp"]
 
 _STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):?(\d\d):?(\d\d)Z", re.ASCII)
 
@@ -20,11 +20,6 @@ def parse_stamp(text: str) -> datetime | None:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-
-
-def format_stamp(time: datetime) -> str:
-    """Return `time` (aware) as ``2026-01-15T22:58:50Z``."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def folder_stamp(time: datetime) -> str:

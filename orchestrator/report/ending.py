@@ -72,14 +72,6 @@ def _focus_lines(focus: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _by_folder(paths: list[str]) -> dict[str, list[str]]:
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        folders.setdefault(folder, []).append(name)
-    return folders
-
-
 def tell_ending(session: Session, ending: Ending, turns_before: int, *, as_json: bool) -> None:
     """Say how the run ended: a readable account on stderr, and with `as_json` the data on stdout."""
     session.live.close()
@@ -94,13 +86,12 @@ def tell_ending(session: Session, ending: Ending, turns_before: int, *, as_json:
         for text in _focus_lines(focus):
             line(text)
     worktree = Path(summary["worktree"])
-    pictures = _by_folder([path for focus in summary["focuses"] for path in focus["pictures"]])
-    if pictures:
-        line(f"pictures, below {worktree}:", "bold")
-        for folder, names in pictures.items():
-            line(f"  {folder}/  {' '.join(names)}")
+    folders = dict.fromkeys(str(Path(path).parent) for focus in summary["focuses"] for path in focus["pictures"])
+    for folder in folders:
+        line(f"pictures: {worktree / folder}")
     line(f"work: {worktree} (also .orchestrator/current), branch {summary['branch']}", "bold")
-    line(f"see it:   git log --stat {session.run.base[:8]}..{summary['branch']}   or   python -m orchestrator show hub")
+    line(f"see it:   git log --stat {session.run.base[:8]}..{summary['branch']}")
+    line("read it:  python -m orchestrator report --out DIR, then open DIR/index.html")
     line(f"merge it: git merge {summary['branch']}")
     if as_json:
         sys.stdout.write(json.dumps(summary, indent=1) + "\n")
