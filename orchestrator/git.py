@@ -8,13 +8,15 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.errors import GitError
 from orchestrator.lineage import make_mark
+from orchestrator.objects import Objects, TreeEntry
 
 __all__ = ["Change", "Git", "TreeEntry"]
 
@@ -31,9 +33,14 @@ _SETTINGS = (
 )
 _PREFIX = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
 _FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-_FALLBACK_NAME, _FALLBACK_EMAIL = "orchestrator", "orchestrator@localhost"
+_FALLBACK_IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "orchestrator"), ("EMAIL", "orchestrator@localhost"))
+}
 _NULL_ID = "0" * 64  # as long as the longest ids; SHA-1 uses 40 of them
 _NEW_FILE_MODE = "100644"
+_PRIVATE_INDEX = "orchestrator-index"
 _STDERR_KEPT = 800
 
 
@@ -42,13 +49,6 @@ class Change(NamedTuple):
 
     status: str
     path: str
-
-
-class TreeEntry(NamedTuple):
-    """What a tree holds under a path: the mode in octal and the id of the blob."""
-
-    mode: str
-    blob: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Git:
     git_dir
         The git directory of the checkout at `root`; by default git looks for it. A checkout that somebody else
         may change is given its own, so that without its `.git` git does not find the repository around it.
+    kept
+        A reader that stays between calls (see `keeping_reader`); without one every call starts its own.
 
     Notes
     -----
@@ -78,6 +80,7 @@ class Git:
     timeout_s: float = field(default=60.0, kw_only=True)
     env: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     git_dir: Path | None = field(default=None, kw_only=True)
+    kept: Objects | None = field(default=None, kw_only=True, compare=False, repr=False)
 
     def run(
         self,
@@ -104,19 +107,8 @@ class Git:
         GitError
             If git is not installed, ends with another code, or takes longer than `timeout_s`.
         """
-        shown = f"git {shlex.join(args)} (in {self.root})"
-        try:
-            process = subprocess.Popen(
-                (*_PREFIX, *args),
-                cwd=self.root,
-                env={**self._environment(), **self._place(), **(env or {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in the terminal must not end git in the middle of a write
-            )
-        except OSError as error:
-            raise GitError(f"{shown}: cannot be started: {error}; is git installed, does the folder exist?") from error
+        shown = self._shown(args)
+        process = self._start(args, env or {}, new_session=True)
         with process:
             try:
                 out, err = process.communicate(stdin or b"", timeout=self.timeout_s)
@@ -150,11 +142,17 @@ class Git:
         return self.text("rev-parse", "--verify", "HEAD^{commit}")
 
     def rev(self, ref: str) -> str | None:
-        """Return the id that a ref or an expression names; None if it names nothing."""
-        return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1)) or None
+        """Return the id that a ref or an expression names; None if it names nothing that is there."""
+        with self._objects() as objects:
+            found = objects.ask(ref)
+        return found.id if found else None
 
     def common_dir(self) -> Path:
         """Return the git directory that all worktrees share."""
+        return self._common_dir
+
+    @cached_property
+    def _common_dir(self) -> Path:
         return Path(self.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
     def diff_tree(self, before: str, after: str) -> tuple[Change, ...]:
@@ -163,24 +161,26 @@ class Git:
         fields = _decode(out).split("\0")[:-1]
         return tuple(map(Change, fields[::2], fields[1::2]))
 
-    def ls_tree(self, tree: str) -> dict[str, TreeEntry]:
-        """Return everything a tree or commit holds, by path, folders unfolded."""
-        entries = {}
-        for line in _decode(self.run("ls-tree", "-r", "-z", "--full-tree", tree)).split("\0")[:-1]:
-            about, _, path = line.partition("\t")
-            mode, _, blob = about.split(" ")
-            entries[path] = TreeEntry(mode, blob)
-        return entries
+    def ls_tree(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
+        """Return every file that a tree or commit holds at or below `path`, by path, folders unfolded."""
+        with self._objects() as objects:
+            return objects.files(tree, path)
+
+    def folder(self, tree: str) -> dict[str, TreeEntry]:
+        """Return what lies at the root of a tree or commit, by name, folders too."""
+        with self._objects() as objects:
+            return objects.folder(tree)
+
+    def entry(self, tree: str, path: str) -> TreeEntry | None:
+        """Return what a tree or commit holds under a path, a folder too; None if it has no such path."""
+        with self._objects() as objects:
+            return objects.entry(tree, path)
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the content of a file in a tree or commit; None if it has no such path."""
-        try:
-            return self.run("cat-file", "blob", f"{tree}:{path}")
-        except GitError:
-            literal = {"GIT_LITERAL_PATHSPECS": "1"}
-            if self.run("ls-tree", "-z", "--full-tree", tree, "--", path, env=literal):
-                raise  # the path is there, so the object is missing, damaged or a folder
-            return None
+        with self._objects() as objects:
+            entry = objects.entry(tree, path)
+            return objects.get(entry.blob, "blob").content if entry else None
 
     def tree_with(self, base: str, changes: Mapping[str, bytes | str | TreeEntry | None]) -> str:
         """Compose a tree from another one; neither a checkout nor its index is looked at.
@@ -203,10 +203,9 @@ class Git:
             ids = self._write_blobs(Path(folder), contents.values())
             new = {path: change for path, change in changes.items() if not isinstance(change, bytes)}
             new |= zip(contents, ids, strict=True)
-            unmoded = any(isinstance(change, str) for change in new.values())
-            known = self.ls_tree(base) if unmoded else {}
-            length = len(self.text("rev-parse", base)) if None in new.values() else 0
-            lines = [_index_line(path, change, known.get(path), length) for path, change in new.items()]
+            with self._objects() as objects:
+                length = len(objects.get(f"{base}^{{tree}}", "tree").id)
+                lines = [_index_line(path, what, objects.entry(base, path), length) for path, what in new.items()]
             index = {"GIT_INDEX_FILE": f"{folder}/index"}
             self.run("read-tree", base, env=index)
             self.run("update-index", "-z", "--index-info", env=index, stdin=_encode("".join(lines)))
@@ -234,8 +233,10 @@ class Git:
             Id of the tree.
         """
         there = replace(self, root=worktree)
-        if index is None:
-            index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", "orchestrator-index"))
+        if index is None and self.git_dir is not None:
+            index = self.git_dir / _PRIVATE_INDEX
+        elif index is None:
+            index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", _PRIVATE_INDEX))
         private = {"GIT_INDEX_FILE": str(index.absolute())}
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
         try:
@@ -251,11 +252,21 @@ class Git:
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         """Store a commit in the user's name, or in ours if git knows no user, and return its id."""
         arguments = [word for parent in parents for word in ("-p", parent)]
-        return self.text("commit-tree", tree, *arguments, "-F", "-", env=self._identity(), stdin=_encode(message))
+        command = ("commit-tree", tree, *arguments, "-F", "-")
+        try:
+            return self.text("-c", "user.useConfigOnly=true", *command, stdin=_encode(message))
+        except GitError:
+            return self.text(*command, env=_FALLBACK_IDENTITY, stdin=_encode(message))
 
     def update_ref(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref, only if it still is at `old`; None means that it must not exist yet."""
-        self.run("update-ref", "-m", "orchestrator", ref, new, old or "")
+        self.run("update-ref", "--no-deref", "-m", "orchestrator", ref, new, old or "")
+
+    def attach(self, ref: str) -> None:
+        """Have the HEAD of this checkout name a branch; asked of its file first, for that costs nothing."""
+        head = self.git_dir and self.git_dir / "HEAD"
+        if not (head and head.is_file() and head.read_bytes() == f"ref: {ref}\n".encode()):
+            self.run("symbolic-ref", "HEAD", ref)
 
     def trailers(self, commit: str) -> dict[str, str]:
         """Return the trailers of a commit's message; of a repeated one the last value counts."""
@@ -279,6 +290,49 @@ class Git:
             for name in ("index.lock", "HEAD.lock"):
                 (self.git_dir / name).unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def keeping_reader(self) -> Iterator[Git]:
+        """Give a git whose reading calls share one process, ended with the block."""
+        with self._objects() as objects:
+            yield replace(self, kept=objects)
+
+    def rest(self) -> None:
+        """End the reader that is kept, until the next question."""
+        if self.kept is not None:
+            self.kept.close()
+
+    @contextlib.contextmanager
+    def _objects(self) -> Iterator[Objects]:
+        """Give the reader that is kept, or one for this call."""
+        if self.kept is not None:
+            yield self.kept
+            return
+        # In our own session, so that it is never taken for something that a child left behind.
+        start = partial(self._start, ("cat-file", "--batch"), {}, new_session=False)
+        with contextlib.closing(Objects(start, self.timeout_s)) as objects:
+            yield objects
+
+    def _start(self, args: Sequence[str], env: Mapping[str, str], *, new_session: bool) -> subprocess.Popen[bytes]:
+        """Start git out of the reach of Ctrl-C, which must not end it in the middle of a write."""
+        try:
+            return subprocess.Popen(
+                (*_PREFIX, *args),
+                cwd=self.root,
+                env={**self._environment(), **self._place(), **env},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=new_session,
+                process_group=None if new_session else 0,
+            )
+        except OSError as error:
+            shown = self._shown(args)
+            raise GitError(f"{shown}: cannot be started: {error}; is git installed, does the folder exist?") from error
+
+    def _shown(self, args: Sequence[str]) -> str:
+        return f"git {shlex.join(args)} (in {self.root})"
+
     def _place(self) -> dict[str, str]:
         if self.git_dir is None:
             return {}
@@ -288,17 +342,6 @@ class Git:
     def _environment(self) -> dict[str, str]:
         start = self.env or {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path.home())}
         return {name: value for name, value in start.items() if not name.startswith("GIT_")} | _FIXED | make_mark()
-
-    def _identity(self) -> dict[str, str]:
-        """Return what to add to the environment so that git has a name to write."""
-        known = self.text("config", "--name-only", "--get-regexp", r"^user\.(name|email)$", ok=(0, 1)).split()
-        if {"user.name", "user.email"} <= set(known):
-            return {}
-        return {
-            f"GIT_{who}_{what}": value
-            for who in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", _FALLBACK_NAME), ("EMAIL", _FALLBACK_EMAIL))
-        }
 
     def _write_blobs(self, folder: Path, contents: Iterable[bytes]) -> list[str]:
         """Store several contents with one call, by way of files in an empty folder."""

@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -144,11 +145,13 @@ def open_session(
         run, new = _run(workspace, journal, live, fresh=fresh, resume=resume)
         journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         verify = workspace.home / "verify"
+        worktree = open_run_worktree(workspace, run, begun=bool(fold(journal.events).turns))
+        git = stack.enter_context(worktree.git.keeping_reader())
         session = Session(
             config=config,
             workspace=workspace,
             run=run,
-            worktree=open_run_worktree(workspace, run, begun=bool(fold(journal.events).turns)),
+            worktree=replace(worktree, git=git),
             checkout=Checkout(
                 verify, linked_git(workspace.git, verify, "--detach", "--no-checkout", str(verify), "HEAD")
             ),

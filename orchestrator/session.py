@@ -41,6 +41,7 @@ class Session:
     interrupted: Callable[[], bool]
     provided: set[str] = field(default_factory=set)
     announced: dict[str, str] = field(default_factory=dict)
+    _folded: list[tuple[int, State]] = field(default_factory=lambda: [(0, State())], init=False, repr=False)
 
     def read(self, path: str) -> str:
         """Return a document as the run's branch has it."""
@@ -49,4 +50,6 @@ class Session:
     @property
     def state(self) -> State:
         """The state as the journal tells it now."""
-        return fold(self.journal.events)
+        (known, state), events = self._folded[0], self.journal.events
+        self._folded[0] = len(events), fold(events[known:], state)
+        return self._folded[0][1]

@@ -254,6 +254,7 @@ def _input(state: State, data: Mapping[str, Any]) -> State:
     return replace(state, taken=state.taken | {data["id"]}, inputs=inputs)
 
 
+_START = State()
 _FOLDS = {
     "run.started": _run,
     "run.rebuilt": _rebuilt,
@@ -270,9 +271,8 @@ _FOLDS = {
 }
 
 
-def fold(events: Iterable[Event]) -> State:
-    """State after the events; kinds this version does not know change nothing."""
-    state = State()
+def fold(events: Iterable[Event], state: State = _START) -> State:
+    """State after the events that follow on `state`; kinds this version does not know change nothing."""
     for event in events:
         step = _FOLDS.get(event.kind)
         state = step(state, event.data) if step else state

@@ -29,8 +29,10 @@ def find_new_entry(before: str, after: str) -> Entry:
             None,
             (f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else",),
         )
-    known = len(parse_memory(before, MEMORY).entries)
-    found = parse_memory(after, MEMORY).entries[known:]
+    added = after.removeprefix(before)
+    if not before.endswith("\n"):
+        added = added.partition("\n")[2]  # the rest of a line that stood before
+    found = parse_memory(added, MEMORY).entries
     if len(found) != 1:
         return Entry(None, (f"{MEMORY}: expected one new entry at the end, found {len(found)}; append exactly one",))
     return Entry(found[0])

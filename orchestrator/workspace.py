@@ -162,11 +162,12 @@ class RunWorktree:
             link.write_bytes(self._link)
         self.git.unlock()
         (self.git.common_dir() / f"{self.ref}.lock").unlink(missing_ok=True)  # nobody else moves this branch
-        moved = {commit for commit in (self.git.rev("HEAD"), self.git.rev(self.ref)) if commit and commit != base}
-        for commit in moved:
+        at = self.git.rev(self.ref)
+        for commit in {self.git.rev("HEAD") or base, at or base} - {base}:
             self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
-        self.git.run("update-ref", self.ref, base)
-        self.git.run("symbolic-ref", "HEAD", self.ref)
+        if at != base:
+            self.git.run("update-ref", "--no-deref", self.ref, base)
+        self.git.attach(self.ref)
         for folder, names, _ in os.walk(self.root):  # which does not follow links
             nested = Path(folder, ".git")
             if ".git" in names and not nested.is_symlink():

@@ -26,7 +26,7 @@ class Checkout:
 
 def first_party(repository: Git, tree: str) -> tuple[str, ...]:
     """Names of the importable packages and modules at the root of a tree."""
-    paths = repository.ls_tree(tree)
-    packages = {path.split("/")[0] for path in paths if path.count("/") == 1 and path.endswith("/__init__.py")}
-    modules = {path.removesuffix(".py") for path in paths if "/" not in path and path.endswith(".py")}
+    names = repository.folder(tree)
+    packages = {name for name in names if repository.entry(tree, f"{name}/__init__.py")}
+    modules = {name.removesuffix(".py") for name in names if name.endswith(".py")}
     return tuple(sorted(packages | modules))

@@ -110,5 +110,5 @@ def evaluator_paths(plan: Plan) -> tuple[str, ...]:
 def freeze(plan: Plan, git: Git, tree: str) -> Frozen:
     """Return digests of the plan's criteria and of everything that evaluates them, as they stand in `tree`."""
     roots = evaluator_paths(plan)
-    blobs = [(path, *entry) for path, entry in sorted(git.ls_tree(tree).items()) if lies_below(path, roots)]
+    blobs = sorted({(path, *entry) for root in roots for path, entry in git.ls_tree(tree, root).items()})
     return Frozen(rows_digest(plan), hashlib.sha256(json.dumps(blobs).encode()).hexdigest())

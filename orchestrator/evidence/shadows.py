@@ -28,7 +28,7 @@ def shadowing(git: Git, base: str, changes: Sequence[PathChange]) -> set[str]:
         return set()
     known = set(first_party(git, base))
     new = {path: name for path, name in added.items() if name not in known}
-    suspects = set(new.values()) - {path.split("/")[0] for path in git.ls_tree(base)}
+    suspects = set(new.values()) - set(git.folder(base))
     if not suspects:
         return set()
     taken = _STARTUP | sys.stdlib_module_names | set(packages_distributions())

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.commands import selected_paths, split_test
-from orchestrator.evidence.criteria import lies_below
 from orchestrator.evidence.hubs import printable
 from orchestrator.evidence.rows import RowInputs, run_row
 from orchestrator.evidence.store import ArtifactStore
@@ -27,9 +26,8 @@ _PYTEST_CONFIGURATION = frozenset({"pyproject.toml", "pytest.ini", ".pytest.ini"
 
 def tree_with_tests_of(git: Git, old: str, tree: str, is_test: Callable[[str], bool]) -> str:
     """Return `tree` with every test file, and pytest's configuration, as the commit `old` has them."""
-    before = git.ls_tree(old)
     changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in _PYTEST_CONFIGURATION]
-    return git.tree_with(tree, {path: before.get(path) for path in changed}) if changed else tree
+    return git.tree_with(tree, {path: git.entry(old, path) for path in changed}) if changed else tree
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Verification:
         return tuple(runs)
 
     def _stood_in(self, commit: str, path: str) -> bool:
-        return any(lies_below(known, [path.rstrip("/")]) for known in self.git.ls_tree(commit))
+        return self.git.entry(commit, path) is not None
 
     def rows(self, rows: Sequence[Row], verified: Mapping[str, str]) -> tuple[RowResult, ...]:
         """Run the rows in order; a row whose needed rows are not verified is not run.

@@ -85,6 +85,7 @@ def act(turn: Turn) -> Turn:
     agent = make_agent(_agent_name(turn), config, session.worktree.root)
     session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
+    session.worktree.git.rest()  # what the agent does to the repository is met by a git that starts afterwards
     outcome = agent.act(turn.request, limits, session.interrupted)
     costs = {key: getattr(outcome, key) for key in ("ending", "code", "seconds", "log_bytes")}
     cost = {"name": agent.name, **costs}

@@ -51,7 +51,7 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
     work on the item; evaluators are free again when the item is done, and where the focus's own standing plan asks
     for them to be implemented.
     """
-    standing = turn.session.worktree.git.ls_tree(turn.session.run.base)
+    git, start = turn.session.worktree.git, turn.session.run.base
     focus_plan = turn.agenda.plans.get(turn.focus.id) if turn.focus else None
     asked = {
         text.split("::")[0].strip("` ") for row in (focus_plan.rows if focus_plan else ()) for text in row.implement
@@ -61,7 +61,7 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
     begun_evaluators: set[str] = set()
     for item in turn.agenda.ledger.items:
         plan, known = turn.agenda.plans.get(item.id), turn.state.item(item.id)
-        if plan is None or (known.frozen is None and plan_path(item) not in standing):
+        if plan is None or (known.frozen is None and git.entry(start, plan_path(item)) is None):
             continue
         plans.add(plan_path(item))
         if known.status != Status.DONE:
@@ -77,11 +77,12 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
 
 def _not_regular(turn: Turn) -> set[str]:
     """Return changed paths below `plans/` and `docs/`, and the loop's documents, that are links and not files."""
-    entries = turn.session.worktree.git.ls_tree(turn.tree)
+    git = turn.session.worktree.git
     documents = [
         c.path for c in turn.facts.changes if c.path.startswith(("plans/", "docs/")) or c.path in OWN_DOCUMENTS
     ]
-    return {path for path in documents if path in entries and not entries[path].mode.startswith("100")}
+    entries = {path: git.entry(turn.tree, path) for path in documents}
+    return {path for path, entry in entries.items() if entry and not entry.mode.startswith("100")}
 
 
 def _take_out(turn: Turn) -> Turn:
@@ -104,8 +105,7 @@ def _take_out(turn: Turn) -> Turn:
     paths = [change.path for change, _ in crossed]
     patch = git.run("diff", "--binary", "--no-renames", turn.base, turn.tree, "--", *(f":(literal){p}" for p in paths))
     (turn.stage / "fences.patch").write_bytes(patch)
-    before = git.ls_tree(turn.base)
-    tree = git.tree_with(turn.tree, {path: before.get(path) for path in paths})
+    tree = git.tree_with(turn.tree, {path: git.entry(turn.base, path) for path in paths})
     notes = tuple(f"{change.path} was put back ({why}); the change is in fences.patch" for change, why in crossed)
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes))
 

@@ -36,7 +36,7 @@ def _record_of(turn: Turn) -> TurnRecord:
 def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes | None]:
     """Files of the hub by repository path; None for what the agent left in `agent/` and the hub has no room for."""
     git = turn.session.worktree.git
-    left = [path for path in git.ls_tree(turn.tree) if path.startswith(f"{turn.hub}agent/")]
+    left = git.ls_tree(turn.tree, f"{turn.hub}agent")
     for path in left:
         staged = turn.stage / path.removeprefix(turn.hub)
         staged.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ def play(project: Project, actor: str, iterations: int = 1) -> Finished:
         'os.unlink(work.parents[1] / "verify" / ".git") if (work.parents[1] / "verify").exists() else None',
         pytest.param('subprocess.run(["git", "branch", "-D", "loop/run-1"], cwd=work)', marks=pytest.mark.slow),
         pytest.param('subprocess.run(["git", "checkout", "-q", "-b", "elsewhere"], cwd=work)', marks=pytest.mark.slow),
+        'subprocess.run(["git", "symbolic-ref", "refs/heads/loop/run-1", "refs/heads/main"], cwd=work)',
         '(work / "sub").mkdir(); subprocess.run(["git", "init", "-q"], cwd=work / "sub"); write("sub/a.txt", "a")',
         'pathlib.Path(subprocess.run(["git", "rev-parse", "--absolute-git-dir"], cwd=work, capture_output=True,'
         ' text=True).stdout.strip(), "index.lock").touch()',

@@ -1,0 +1,156 @@
+"""What a repository holds, asked of one `git cat-file --batch`: refs, trees and the contents of files."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from orchestrator.errors import GitError
+
+__all__ = ["Found", "Objects", "TreeEntry"]
+
+_FOLDER = "040000"
+_CHUNK_BYTES = 1 << 16
+
+
+class TreeEntry(NamedTuple):
+    """What a tree holds under a path: the mode in octal and the id of the blob, or of the tree below."""
+
+    mode: str
+    blob: str
+
+
+class Found(NamedTuple):
+    """An object: its id, its kind (blob, tree, commit, tag) and its content."""
+
+    id: str
+    kind: str
+    content: bytes
+
+
+class Objects:
+    """A reader of one repository, much quicker than a git for every question.
+
+    The process is started by the first question and ends with `close`, after which the next question starts another.
+    It only reads and holds no lock; new objects and moved refs are seen. If the harness dies it ends too, because its
+    standard input does.
+
+    Parameters
+    ----------
+    start
+        Starts ``git cat-file --batch`` with pipes, unbuffered.
+    timeout_s
+        Seconds that one answer may take.
+    """
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]], timeout_s: float) -> None:
+        self._start = start
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, name: str) -> Found | None:
+        """Return what a ref, an id or an expression without line breaks names; None if it names nothing.
+
+        Raises
+        ------
+        GitError
+            If git ends instead of answering, because an object is damaged for one, or takes too long.
+        """
+        was_kept = self._process is not None
+        try:
+            return self._ask(name)
+        except (OSError, EOFError, TimeoutError) as error:
+            said = self.close()
+            if was_kept and not isinstance(error, TimeoutError):
+                return self.ask(name)  # somebody ended the one we had
+            raise GitError(
+                f"git cat-file --batch: expected an answer on {name!r} within {self._timeout_s:g} s, came none: "
+                f"{said or error or 'it said nothing'}; look at the repository with `git fsck`"
+            ) from error
+
+    def get(self, name: str, kind: str) -> Found:
+        """Return an object that has to be there and to be of this kind; GitError if it is not."""
+        found = self.ask(name)
+        if found is None or found.kind != kind:
+            came = "nothing, or a damaged object" if found is None else f"a {found.kind}"
+            raise GitError(f"git cat-file {name}: expected a {kind}, came {came}; look with `git fsck`")
+        return found
+
+    def folder(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
+        """Return what a folder of a tree or commit holds by name, one level deep; nothing if it is no folder."""
+        entry = self.entry(tree, path)
+        return self._names(entry.blob) if entry and entry.mode == _FOLDER else {}
+
+    def entry(self, tree: str, path: str) -> TreeEntry | None:
+        """Return what a tree or commit holds under a path, a folder too; None if there is nothing."""
+        entry = TreeEntry(_FOLDER, f"{tree}^{{tree}}")
+        for name in PurePosixPath(path).parts:
+            below = self._names(entry.blob).get(name) if entry.mode == _FOLDER else None
+            if below is None:
+                return None
+            entry = below
+        return entry
+
+    def files(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
+        """Return the files at or below a path of a tree or commit, by path."""
+        found: dict[str, TreeEntry] = {}
+        top = self.entry(tree, path)
+        pending = [(path.rstrip("/"), top)] if top else []
+        while pending:
+            at, entry = pending.pop()
+            if entry.mode == _FOLDER:
+                below = self._names(entry.blob).items()
+                pending += [(f"{at}/{name}" if at else name, inside) for name, inside in below]
+            else:
+                found[at] = entry
+        return found
+
+    def close(self) -> str:
+        """End the process, if there is one; returns what it said on standard error."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        process.kill()  # it only reads: nothing is cut short
+        return process.communicate()[1].decode(errors="replace").strip()
+
+    def _names(self, name: str) -> dict[str, TreeEntry]:
+        tree = self.get(name, "tree")
+        entries, at, width = {}, 0, len(tree.id) // 2
+        while at < len(tree.content):
+            blank = tree.content.index(b" ", at)
+            end = tree.content.index(b"\0", blank)
+            at, start = end + 1 + width, at
+            mode = tree.content[start:blank].decode().zfill(len(_FOLDER))
+            path = tree.content[blank + 1 : end].decode("utf-8", "surrogateescape")
+            entries[path] = TreeEntry(mode, tree.content[end + 1 : at].hex())
+        return entries
+
+    def _ask(self, name: str) -> Found | None:
+        process = self._process = self._process or self._start()
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("the reader is started with pipes")
+        process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+        answer = bytearray()
+        while b"\n" not in answer:
+            answer += self._read(process.stdout.fileno())
+        head, _, content = answer.partition(b"\n")
+        if head.endswith((b" missing", b" ambiguous")):
+            return None
+        known, kind, size = head.decode().split(" ")
+        while len(content) <= int(size):  # a line break follows the content
+            content += self._read(process.stdout.fileno())
+        return Found(known, kind, bytes(content[:-1]))
+
+    def _read(self, descriptor: int) -> bytes:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(self._timeout_s * 1000):
+            raise TimeoutError(f"no answer for {self._timeout_s:g} s")
+        data = os.read(descriptor, _CHUNK_BYTES)
+        if not data:
+            raise EOFError
+        return data
