@@ -14,7 +14,6 @@ from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY
 from orchestrator.policy.fences import matches
 from orchestrator.records.ledger import Item, Kind, Priority, parse_ledger, render_item
 from orchestrator.records.plan import Row
-from orchestrator.records.rows import row_lines
 
 __all__ = ["PLAN", "check_place", "first_row", "make_files", "settings_text"]
 
@@ -68,9 +67,11 @@ def first_row(paths: Collection[str], check: str) -> Row:
 def make_files(row: Row, imported: str = "") -> dict[str, str]:
     """Return everything a workspace starts with, by path; an imported ledger brings items of its own."""
     item = Item(_ID, _TITLE, priority=Priority.HIGH, kind=Kind.STUDY, working_plan=PLAN)
+    commands = {"Run": row.run, "Test": row.test}
+    lines = [f"- [ ] {row.id}: {row.text}", *(f"  - {key}: `{text}`" for key, text in commands.items() if text)]
     first = {
         LEDGER: _starter("fix_plan.md") + "\n" + render_item(item),
-        PLAN: _starter("implementation.md", id=_ID, title=_TITLE, row="\n".join(row_lines(row))),
+        PLAN: _starter("implementation.md", id=_ID, title=_TITLE, row="\n".join(lines)),
     }
     return {
         FILE_NAME: settings_text(),

@@ -34,7 +34,6 @@ from orchestrator.records.text import (
     split_lines,
     strip_code,
     value_or_none,
-    with_block,
 )
 
 __all__ = [
@@ -46,7 +45,6 @@ __all__ = [
     "Status",
     "parse_ledger",
     "render_item",
-    "render_ledger",
     "with_attempt",
     "with_priority",
     "with_reports_hub",
@@ -236,27 +234,6 @@ def render_item(item: Item) -> str:
     text = "\n".join(item_lines(item)) + "\n"
     again = parse_ledger(text)
     check_same(item, again.items[0] if len(again.items) == 1 else None, f"item {item.id}")
-    return text
-
-
-def render_ledger(ledger: Ledger) -> str:
-    """Write the ledger; parsed items come back byte for byte, new ones (empty `raw`) in our form.
-
-    Raises
-    ------
-    RecordError
-        An item was changed but still carries the `raw` it was read from.
-    """
-    text = ledger.preamble
-    for item in ledger.items:
-        if item.raw:
-            again = parse_ledger(item.raw).items
-            check_same(
-                item,
-                again[0] if again else None,
-                f"item {item.id} and its raw text (empty raw to render anew)",
-            )
-        text = text + item.raw if item.raw else with_block(text, render_item(item))
     return text
 
 

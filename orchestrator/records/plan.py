@@ -16,12 +16,10 @@ from orchestrator.records.rows import (
     comma_list,
     is_entry,
     parse_expectation,
-    row_lines,
 )
 from orchestrator.records.text import (
     Problem,
     ProblemList,
-    check_same,
     read_field,
     shown,
     split_lines,
@@ -36,7 +34,6 @@ __all__ = [
     "RowState",
     "parse_expectation",
     "parse_plan",
-    "render_plan",
     "with_ticks",
 ]
 
@@ -252,32 +249,6 @@ def parse_plan(text: str, path: str = "implementation.md") -> Plan:
     reader.close_phase()
     reader.problems.check_end(text)
     return Plan(reader.title, tuple(reader.evaluators), tuple(reader.phases), reader.problems.sorted(), path, text)
-
-
-def _phase_lines(phase: Phase) -> list[str]:
-    lines = ["", f"## Phase {phase.letter} — {phase.name}".rstrip(" —")]
-    for key, name in _PHASE_FIELDS.items():
-        first, *rest = getattr(phase, name).split("\n")
-        lines += [f"- {key}: {first}", *(f"  {line}" for line in rest)] if first else []
-    return [*lines, "", *(line for row in phase.rows for line in row_lines(row))]
-
-
-def render_plan(plan: Plan) -> str:
-    """Write a plan; one that was parsed and not changed since comes back byte for byte.
-
-    Raises
-    ------
-    RecordError
-        The text would be read back as another plan.
-    """
-    if parse_plan(plan.raw, plan.path) == plan:
-        return plan.raw
-    lines = [f"# {plan.title}"]
-    lines += ["", "- Evaluator: " + ", ".join(f"`{path}`" for path in plan.evaluators)] if plan.evaluators else []
-    lines += [line for phase in plan.phases for line in _phase_lines(phase)]
-    text = "\n".join(lines) + "\n"
-    check_same(plan, parse_plan(text, plan.path), plan.path)
-    return text
 
 
 def with_ticks(text: str, ticks: Mapping[str, RowState]) -> str:

@@ -18,7 +18,6 @@ __all__ = [
     "comma_list",
     "is_entry",
     "parse_expectation",
-    "row_lines",
 ]
 
 _EXPECTATION = re.compile(
@@ -195,21 +194,3 @@ def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> No
 def _seconds(text: str) -> float | None:
     match = _LIMIT.fullmatch(text)
     return (float(match[1]) * _SECONDS[match[2]] or None) if match else None
-
-
-def _code(text: str) -> str:
-    return text if "`" in text else f"`{text}`"
-
-
-def row_lines(row: Row) -> list[str]:
-    """Return the lines of a row in our form."""
-    entries = [("Run", row.run), ("Test", row.test)]
-    entries += [("Expect", text) for text in row.expects]
-    entries += [("Recheck", row.recheck)]
-    lines = [f"  - {key}: {_code(value)}" for key, value in entries if value]
-    lines += [f"  - Limit: {row.limit_s:.12g} s"] if row.limit_s else []
-    lines += [f"  - Needs: {', '.join(row.needs)}"] if row.needs else []
-    lines += [f"  - Allow-skip: {text}" for text in row.allow_skip]
-    lines += ["  - Stochastic: yes"] if row.stochastic else []
-    lines += [f"  - Implement: {text}" for text in row.implement]
-    return [f"- [{TICKS[row.state]}] {row.id}: {row.text}".rstrip(), *lines]
