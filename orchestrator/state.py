@@ -50,6 +50,7 @@ class OpenTurn:
 
     turn: str
     base: str
+    iteration_before: int = 0
     verified: Mapping[str, Any] | None = None
 
 
@@ -131,7 +132,7 @@ def _ended(state: State, _data: Mapping[str, Any]) -> State:
 
 
 def _started(state: State, data: Mapping[str, Any]) -> State:
-    turn = OpenTurn(data["turn"], data["base"])
+    turn = OpenTurn(data["turn"], data["base"], state.iteration)
     return replace(state, open_turn=turn, started=state.started + 1, iteration=data["iteration"])
 
 
@@ -172,9 +173,9 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
 
 
 def _abandoned(state: State, data: Mapping[str, Any]) -> State:
-    state = replace(state, open_turn=None)
-    if data["interrupted"]:
-        return state
+    left, state = state.open_turn, replace(state, open_turn=None)
+    if data["interrupted"]:  # the iteration is taken up again under its number
+        return replace(state, iteration=left.iteration_before) if left else state
     role = data["role"]
     state = replace(state, open_handoff=None, failures={**state.failures, role: state.failures.get(role, 0) + 1})
     charge = data["charge"]
