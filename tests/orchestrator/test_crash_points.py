@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.inbox import leave_request
+
 from .conftest import Project
 
 Make = Callable[[str], Project]
@@ -224,3 +226,32 @@ def test_a_request_to_end_at_any_durable_operation_ends_the_loop_with_nothing_op
     assert set(told["codes"]) <= {"130", "0"}
     assert told["survivors"] == []
     assert left_behind(project) == expected
+
+
+@pytest.mark.slow
+def test_what_people_asked_for_is_done_once_wherever_the_loop_is_killed(make_tiny: Make) -> None:
+    project = make_tiny("")
+    plan = "plans/active/TINY-001/implementation.md"
+    project.git("stash", "-q", "-u")
+    project.git("checkout", "-q", "-b", "side")
+    project.write(plan, PLAN.replace("== 3", "<= 3"))
+    project.commit("criteria")
+    approved = project.git("rev-parse", "side")
+    project.git("checkout", "-q", "main")
+    project.git("stash", "pop", "-q")
+    home = project.root / ".orchestrator"
+    leave_request(home, {"kind": "approve", "item": "TINY-001", "commit": approved, "note": ""})
+    leave_request(home, {"kind": "prioritise", "item": "TINY-001", "level": "Critical", "note": ""})
+    project.write("user_input.md", "Write a number.\n")
+    expected = undisturbed(project)
+    told = strike(project, "KILL", "core")
+    assert told["code"] == 0, (told["last"], (project.root.parent / "driver.log").read_text()[-2000:])
+    assert any("before the line item.approved" in place for place in told["places"])
+    assert any("half of the line user.input" in place for place in told["places"])
+    assert left_behind(project) == expected
+    text = (home / "journal.jsonl").read_text()
+    assert [text.count(f'"kind":"{kind}"') for kind in ("override", "user.input", "item.approved")] == [2, 1, 1]
+    assert len(project.git("log", "--format=%(trailers:key=Approved,valueonly)", "main..loop/run-1").split()) == 1
+    assert "<= 3" in project.git("show", f"loop/run-1:{plan}")
+    (kept,) = (home / "user_input").iterdir()
+    assert kept.read_text() == "Write a number.\n"
