@@ -24,6 +24,7 @@ _COMMANDS = {
     "reopen": "let work go on with an item that is blocked, waiting or done",
     "prioritise": "give an item another priority",
     "raise-budget": "give the loop that runs more iterations or minutes",
+    "doctor": "everything that can be wrong before a start or after a crash",
     "prune": "free what no run needs any more",
     "approve": "let an item's criteria, as your last commit has them, hold for the run",
 }
