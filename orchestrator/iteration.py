@@ -33,8 +33,12 @@ def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
         return
     good = {Verdict.PROGRESS: True, Verdict.REFUSED: False}.get(result.verdict)
     for reason in result.reasons:
-        is_gain = any(word in reason for word in (" verified", " → ", " mapped tests pass"))
-        session.live.fact(reason, good=True if is_gain else None if good else good)
+        if reason.startswith("claimed "):
+            session.live.fact(reason, good=False)
+        elif any(word in reason for word in (" verified", " → ", " mapped tests pass")):
+            session.live.fact(reason, good=True)
+        else:
+            session.live.fact(reason, good=None if good else good)
     if result.verdict is Verdict.HANDOFF:
         session.live.fact(f"handoff: {result.focus}, phase {result.phase or 'to be planned'}")
     else:

@@ -47,7 +47,7 @@ def test_a_hasty_claim_is_refused_on_a_failing_test_and_the_second_turn_is_right
     assert done.code == 0, done.said
     assert done.focus("MEAN-FIX-001")["refused"] == ["run-1/0002-ralph"]
     assert done.focus("MEAN-FIX-001")["iterations"] == 2
-    assert "measured 1 passed, 1 failed, 2 collected" in done.said
+    assert "✗ claimed 'All mapped tests pass'; measured 1 passed, 1 failed, 2 collected" in done.said
     ledger = (project.work / "docs/fix_plan.md").read_text()
     assert "refused" in ledger
     assert "- Status: done" in ledger
