@@ -11,45 +11,63 @@ from pathlib import Path
 
 from orchestrator.errors import ConfigError
 from orchestrator.records.findings import Findings, parse_findings
+from orchestrator.records.foreign.document import Foreign, Piece
+from orchestrator.records.foreign.entries import read_memory, read_summary
+from orchestrator.records.foreign.handoffs import read_handoff
+from orchestrator.records.foreign.items import read_findings, read_ledger, read_plan
+from orchestrator.records.foreign.states import read_state
 from orchestrator.records.handoff import Handoff, parse_handoff
 from orchestrator.records.hub import Manifest, parse_manifest
 from orchestrator.records.ledger import Ledger, Priority, parse_ledger
 from orchestrator.records.memory import Memory, parse_memory
 from orchestrator.records.plan import Plan, parse_plan
 from orchestrator.records.summary import Summary, parse_summary
-from orchestrator.records.text import Problem, decode, shown
+from orchestrator.records.text import decode, shown
 
 __all__ = ["add_arguments", "run"]
+
+_TOLD = 20
 
 Document = Findings | Handoff | Ledger | Manifest | Memory | Plan | Summary
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a kind of document is read, where its records are, and what a listing shows of each."""
+    """How a kind of document is read, where its records are, what a listing shows of each; who reads foreign ones."""
 
-    parse: Callable[[str, str], Document]
-    records: str
-    columns: tuple[str, ...]
+    parse: Callable[[str, str], Document] | None = None
+    records: str = ""
+    columns: tuple[str, ...] = ()
+    foreign: Callable[[str, str], Foreign] | None = None
 
 
 _KINDS = {
-    "memory": _Kind(parse_memory, "entries", ("line", "timestamp", "focus", "dwell", "state", "next_action")),
-    "handoff": _Kind(parse_handoff, "do_now", ("line", "kind", "path", "symbol", "command", "text")),
-    "ledger": _Kind(parse_ledger, "items", ("line", "id", "priority", "status", "title")),
-    "plan": _Kind(parse_plan, "rows", ("line", "id", "state", "text")),
-    "findings": _Kind(parse_findings, "findings", ("line", "id", "date", "status", "synopsis")),
-    "summary": _Kind(parse_summary, "turns", ("line", "stamp", "measured", "artifacts")),
+    "memory": _Kind(
+        parse_memory, "entries", ("line", "timestamp", "focus", "dwell", "state", "next_action"), read_memory
+    ),
+    "handoff": _Kind(parse_handoff, "do_now", ("line", "kind", "path", "symbol", "command", "text"), read_handoff),
+    "ledger": _Kind(parse_ledger, "items", ("line", "id", "priority", "status", "title"), read_ledger),
+    "plan": _Kind(parse_plan, "rows", ("line", "id", "state", "text"), read_plan),
+    "findings": _Kind(parse_findings, "findings", ("line", "id", "date", "status", "synopsis"), read_findings),
+    "summary": _Kind(parse_summary, "turns", ("line", "stamp", "measured", "artifacts"), read_summary),
     "hub": _Kind(parse_manifest, "files", ("path", "size", "by", "row")),
+    "state": _Kind(foreign=read_state),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = "Read one document of the loop. Exit code 1 when something in it could not be read."
+    parser.description = (
+        "Read one document of the loop, or of another loop. Exit code 1 when the reading has something to report."
+    )
     parser.add_argument("kind", choices=list(_KINDS), help="what kind of document it is")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="everything that was read, as JSON")
+    parser.add_argument(
+        "--dialect",
+        choices=["ours", "foreign"],
+        help="one reading only (default: ours, and foreign where ours has problems)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,20 +89,38 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.file}: expected a file that can be read, found: {error.strerror}") from error
     kind = _KINDS[args.kind]
     text, undecoded = decode(data, str(args.file))
-    document = kind.parse(text, str(args.file))
-    problems = (*undecoded, *document.problems)
+    path = str(args.file)
+    ours = kind.parse(text, path) if kind.parse and args.dialect != "foreign" else None
+    problems = (*undecoded, *(ours.problems if ours else ()))
+    foreign = None
+    if kind.foreign and args.dialect != "ours" and (ours is None or problems):
+        foreign = kind.foreign(text, path)
+    if ours is None and foreign is None:
+        raise ConfigError(f"--dialect {args.dialect}: expected a dialect of a {args.kind}, it has only the other one")
+    theirs = (*foreign.problems, *(each.as_problem(path) for each in foreign.contradictions)) if foreign else ()
+    said = problems if ours else (*problems, *theirs)
     if args.json:
-        _write(json.dumps(_as_json(args.kind, args.file, document, problems), indent=2, ensure_ascii=False))
+        document = _fields(ours) | ({"foreign": _fields(foreign)} if foreign else {})
+        shown_as = {"kind": args.kind, **document, "path": path, "problems": _plain(said)}
+        _write(json.dumps(shown_as, indent=2, ensure_ascii=False))
     else:
-        for record in getattr(document, kind.records):
-            _write("  ".join(_cell(getattr(record, column)) for column in kind.columns))
-        sys.stderr.write("".join(f"{problem}\n" for problem in problems))
-    return 1 if problems else 0
+        told: tuple[object, ...] = said
+        for record in foreign.pieces if foreign else getattr(ours, kind.records):
+            cells = _piece_cells(record) if foreign else [getattr(record, column) for column in kind.columns]
+            _write("  ".join(map(_cell, cells)))
+        if foreign and ours:
+            more = (
+                f"{path}: {len(said)} problems in our form (--dialect ours lists all); read as a foreign {args.kind}:"
+            )
+            told = (*said[:_TOLD], more, *theirs)
+        sys.stderr.write("".join(f"{line}\n" for line in told))
+    return 1 if said else 0
 
 
-def _as_json(kind: str, path: Path, document: Document, problems: tuple[Problem, ...]) -> dict[str, object]:
-    told = [{name: getattr(p, name) for name in ("path", "line", "expected", "found")} for p in problems]
-    return {"kind": kind, **_fields(document), "path": str(path), "problems": told}
+def _piece_cells(piece: Piece) -> list[object]:
+    states = piece.values("state") or piece.values("status")
+    named = (piece.ids or (piece.heading,), piece.values("dwell"), states, piece.values("next_action")[-1:])
+    return [piece.line, piece.stamp or None, *(", ".join(values) or None for values in named)]
 
 
 def _fields(record: object) -> dict[str, object]:

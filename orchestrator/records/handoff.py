@@ -20,9 +20,18 @@ from orchestrator.records.text import (
     with_block,
 )
 
-__all__ = ["Handoff", "Step", "StepKind", "parse_handoff", "render_handoff", "with_owned_fields"]
+__all__ = [
+    "SECTIONS",
+    "Handoff",
+    "Step",
+    "StepKind",
+    "find_selectors",
+    "parse_handoff",
+    "render_handoff",
+    "with_owned_fields",
+]
 
-_SECTIONS = {
+SECTIONS = {
     "Summary": "summary",
     "Mode": "mode",
     "Focus": "focus",
@@ -40,7 +49,7 @@ _SECTIONS = {
 }
 _OWNED = ("Branch", "Artifacts")
 _SECTION = re.compile(
-    r"(?P<heading>#{1,3} +)?(?:\*\*)?(?P<key>" + "|".join(map(re.escape, _SECTIONS)) + r")(?: \([^)]*\))?"
+    r"(?P<heading>#{1,3} +)?(?:\*\*)?(?P<key>" + "|".join(map(re.escape, SECTIONS)) + r")(?: \([^)]*\))?"
     r"(?P<colon>:\*\*|\*\*:|:)?(?:[ \t]+(?P<value>.*))?",
     re.IGNORECASE,
 )
@@ -48,7 +57,7 @@ _STEP = re.compile(r"(?:\d+[.)]|[-*])[ \t]+(?P<text>\S.*)")
 _STEP_KIND = re.compile(r"(?:\*\*)?(?P<kind>Implement|Test|Run)(?:\*\*)?:(?:\*\*)?[ \t]+(?P<rest>\S.*)")
 _CODE = re.compile(r"`([^`]+)`")
 _FINDING = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-\d{3}(?![\w-])")
-_BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]*\])")
+_BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]{0,200}\])")
 _WORD = re.compile(r"[^\s\[]+(?:\[[^\]]*\])?")
 _OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W"})
 
@@ -133,7 +142,7 @@ class _Section:
 
 def _find_sections(text: str, problems: ProblemList) -> dict[str, _Section]:
     lines = [line.rstrip() for line in split_lines(text)]
-    spelled = {key.lower(): key for key in _SECTIONS}
+    spelled = {key.lower(): key for key in SECTIONS}
     heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := _section_head(line))]
     found: dict[str, _Section] = {}
     ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
@@ -143,7 +152,7 @@ def _find_sections(text: str, problems: ProblemList) -> dict[str, _Section]:
             problems.add(number, f"one section {key!r}", "a second one")
             continue
         found[key] = _Section(key, number, end, (match["value"] or "", *lines[number:end]))
-    for key in _SECTIONS:
+    for key in SECTIONS:
         if key not in found and key not in _OWNED:
             problems.add(max(len(lines), 1), f"a section '{key}:' (write none where there is nothing)", "none")
         elif key in found and not "".join(found[key].lines).strip() and key not in _OWNED:
@@ -172,13 +181,18 @@ def _selectors(section: _Section, problems: ProblemList) -> tuple[str, ...]:
         text = line.strip().removeprefix("- ").removeprefix("* ").strip()
         if not text or re.match(r"none\b", text, re.IGNORECASE):
             continue
-        quoted = _CODE.findall(text)
-        pieces = quoted or _BETWEEN_SELECTORS.split(text)
-        selectors = [selector for piece in pieces for selector in _of_command(piece, quoted=bool(quoted))]
+        selectors = find_selectors(text)
         if not selectors:
             problems.add(number, "a selector such as `tests/test_x.py::test_y`, or none", shown(text))
         found += selectors
     return tuple(dict.fromkeys(found))
+
+
+def find_selectors(text: str) -> list[str]:
+    """Return the selectors on one line, in back-ticks or not, alone or in pytest commands."""
+    quoted = _CODE.findall(text)
+    pieces = quoted or _BETWEEN_SELECTORS.split(text)
+    return [selector for piece in pieces for selector in _of_command(piece, quoted=bool(quoted))]
 
 
 def _of_command(text: str, *, quoted: bool) -> list[str]:
@@ -246,7 +260,7 @@ def parse_handoff(text: str, path: str = "input.md") -> Handoff:
     problems = ProblemList(path)
     found = _find_sections(text, problems)
     nothing = _Section("", 0, 0, ())
-    texts = {name: found.get(key, nothing).text for key, name in _SECTIONS.items()}
+    texts = {name: found.get(key, nothing).text for key, name in SECTIONS.items()}
     focus, title = _focus(found["Focus"], problems) if "Focus" in found else ("", "")
     return Handoff(
         summary=texts["summary"],
@@ -279,7 +293,7 @@ def _step_line(number: int, step: Step) -> str:
 
 
 def _section_texts(handoff: Handoff) -> Mapping[str, str]:
-    texts = {key: getattr(handoff, name) for key, name in _SECTIONS.items()}
+    texts = {key: getattr(handoff, name) for key, name in SECTIONS.items()}
     return texts | {
         "Focus": f"{handoff.focus} — {handoff.focus_title}" if handoff.focus_title else handoff.focus,
         "Mapped tests": "\n".join(f"- `{selector}`" for selector in handoff.mapped_tests),

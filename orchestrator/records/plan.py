@@ -45,7 +45,7 @@ _ROW = re.compile(
 # What is left of a row when its line is glued to another or lost a byte: it leaves a problem, never silence.
 _INNER_ROW = re.compile(r"- \[[ xXPD~]\] |\[[ xXPD~]\] \**[A-Z][A-Z0-9.]*[0-9]\**:")
 _TICK = re.compile(r"\[[ xXPD~]\]")
-_LOST_ROW = re.compile(r"\[[ xXPD~]\]|\[[ xXPD~] |(?<!\w)[A-Z][A-Z0-9.]*[0-9]\**: ")
+_LOST_ROW = re.compile(r"\[[ xXPD~]\]|\[[ xXPD~] |(?<![\w.])[A-Z][A-Z0-9.]*[0-9]\**: ")
 _BOX = re.compile(r"\[.?\]")
 _TABLE_MARK = re.compile(r"\|[ \t]*\[(?P<mark>.)\][ \t]*\|")
 _PHASE_FIELDS = {"Goal": "goal", "Prereqs": "prereqs", "Exit Criteria": "exit_criteria"}

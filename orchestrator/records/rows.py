@@ -10,6 +10,7 @@ from enum import StrEnum
 from orchestrator.records.text import ProblemList, read_field, shown, strip_code
 
 __all__ = [
+    "MARKS",
     "TICKS",
     "Expectation",
     "OpenRow",
@@ -38,7 +39,7 @@ class RowState(StrEnum):
     DONE = "done"
 
 
-_MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys("xXD", RowState.DONE)
+MARKS = {" ": RowState.OPEN, "P": RowState.PARTIAL, "~": RowState.PARTIAL} | dict.fromkeys("xXD", RowState.DONE)
 TICKS = {RowState.OPEN: " ", RowState.PARTIAL: "P", RowState.DONE: "x"}
 
 
@@ -150,13 +151,13 @@ class OpenRow:
 
     def close(self, phase: str, problems: ProblemList) -> Row:
         """Return the row as a record."""
-        if self.mark not in _MARKS:
+        if self.mark not in MARKS:
             problems.add(self.line, "a state [ ], [P] or [x]", f"[{self.mark}]")
         return Row(
             id=self.id,
             phase=phase,
             text=" ".join(filter(None, self.text)),
-            state=_MARKS.get(self.mark, RowState.OPEN),
+            state=MARKS.get(self.mark, RowState.OPEN),
             run=self._one("Run"),
             test=self._one("Test"),
             expects=self._many("Expect"),
