@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.arguments import add_workspace, open_workspace
@@ -27,8 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pages and say where they are."""
     workspace = open_workspace(arguments)
     config, events = resolve_config(workspace.root, {}), read_journal(workspace.journal_path)
-    pages = make_pages(workspace, config, events, arguments.run, sys.stderr.write)
-    count = write_pages(arguments.out, pages)
+    with workspace.git.keeping_reader() as git:
+        pages = make_pages(replace(workspace, git=git), config, events, arguments.run, sys.stderr.write)
+        count = write_pages(arguments.out, pages)
     index = str(arguments.out.resolve() / "index.html")
     sys.stdout.write((json.dumps({"index": index, "files": count}) if arguments.json else index) + "\n")
     return 0

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchestrator.git import Git
 from orchestrator.layout import HANDOFF, MANIFEST
 from orchestrator.records.hub import FileEntry, parse_manifest
 from orchestrator.report.chronicle import TurnStory
@@ -16,7 +15,7 @@ from orchestrator.workspace import Workspace
 __all__ = ["FileDiff", "Keepings", "parse_patch", "read_keepings"]
 
 _SHOWN_BYTES = 8_000_000  # what is larger is named, not shown; git does not compare its lines either
-_PATCH = ("-c", f"core.bigFileThreshold={_SHOWN_BYTES}", "diff-tree", "--no-commit-id", "-r", "-p", "--no-renames")
+_PATCH = ("-c", f"core.bigFileThreshold={_SHOWN_BYTES}", "diff-tree", "--pretty=%B", "-r", "-p", "--no-renames")
 _PATHS = ("--", ":(top)", ":(top,exclude,glob)plans/active/*/reports/**")
 _FILE = re.compile(r"^diff --git (.*)\n", re.MULTILINE)
 _SHOWN = (".json", ".log", ".md", ".patch", ".png")
@@ -62,22 +61,8 @@ def parse_patch(patch: bytes) -> tuple[FileDiff, ...]:
     return tuple(found)
 
 
-def _objects(git: Git, names: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the content of git's objects under the keys of their names, with one call; what is missing is left out."""
-    asked = {key: name for key, name in names.items() if "\n" not in name}
-    stdin = "".join(f"{name}\n" for name in asked.values()).encode()
-    out, at, found = git.run("cat-file", "--batch", stdin=stdin), 0, {}
-    for key in asked:
-        end = out.index(b"\n", at)
-        header, at = out[at:end], end + 1
-        if not header.endswith(b" missing"):
-            size = int(header.rpartition(b" ")[2])
-            found[key], at = out[at : at + size], at + size + 1
-    return found
-
-
 def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
-    """Read what there is of one turn; three calls of git for one that was committed, none for another.
+    """Read what there is of one turn; one call of git beside its reader, and none for a turn that was not committed.
 
     Raises
     ------
@@ -89,16 +74,14 @@ def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
     if record is None:
         left = (path for path in sorted(folder.glob("abandoned*.patch")) if path.stat().st_size <= _SHOWN_BYTES)
         return Keepings(log, parse_patch(b"".join(path.read_bytes() for path in left)))
-    hub = f"{record.commit}:{record.hub}"
-    diff = parse_patch(git.run(*_PATCH, record.commit, *_PATHS))
-    names = {"message": record.commit, "handoff": f"{record.commit}:{HANDOFF}", "manifest": hub + MANIFEST}
-    said = {key: content.decode("utf-8", "replace") for key, content in _objects(git, names).items()}
-    manifest = parse_manifest(said.get("manifest", ""))
-    files = manifest.files if manifest.turn == record.turn else ()  # or it is that of the iteration's other turn
-    shown = [file for file in files if file.by == "harness" and file.path.endswith(_SHOWN)]
-    contents = _objects(git, {file.path: hub + file.path for file in shown})
-    for file in shown:
-        kept = workspace.store.path(file.sha256)
-        if file.path not in contents and file.size <= _SHOWN_BYTES and kept.is_file():
-            contents[file.path] = kept.read_bytes()
-    return Keepings(log, diff, said["message"].partition("\n\n")[2], said.get("handoff", ""), files, contents)
+    commit = git.run(*_PATCH, record.commit, *_PATHS)
+    handoff, manifest = (git.blob(record.commit, path) or b"" for path in (HANDOFF, record.hub + MANIFEST))
+    told = parse_manifest(manifest.decode("utf-8", "replace"))
+    files = told.files if told.turn == record.turn else ()  # or it is that of the iteration's other turn
+    contents = {}
+    for file in files:
+        if file.by == "harness" and file.path.endswith(_SHOWN) and file.size <= _SHOWN_BYTES:
+            kept, found = workspace.store.path(file.sha256), git.blob(record.commit, record.hub + file.path)
+            contents[file.path] = found if found or not kept.is_file() else kept.read_bytes()
+    message, text = _FILE.split(commit.decode("utf-8", "replace"), 1)[0].strip(), handoff.decode("utf-8", "replace")
+    return Keepings(log, parse_patch(commit), message, text, files, {k: v for k, v in contents.items() if v})
