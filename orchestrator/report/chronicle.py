@@ -79,12 +79,13 @@ def events_of_run(events: Iterable[Event], name: str | None = None) -> list[Even
         The journal knows no run, or not this one.
     """
     known = list(events)
-    starts = {str(e.data["run"]): n for n, e in enumerate(known) if e.kind in {"run.started", "run.rebuilt"}}
+    marks = [(n, str(e.data["run"])) for n, e in enumerate(known) if e.kind in {"run.started", "run.rebuilt"}]
+    starts = {run: n for n, run in marks}
     if not starts or (name and name not in starts):
         names = ", ".join(starts) or "none; `python -m orchestrator.loop` makes one"
         raise RecordError(f"expected the name of a run, came {name or 'nothing'}; known are {names}")
     first = starts[name or next(reversed(starts))]
-    return known[first : min((start for start in starts.values() if start > first), default=None)]
+    return known[first : min((n for n, _ in marks if n > first), default=None)]
 
 
 def read_chronicle(events: Iterable[Event]) -> list[TurnStory | Event]:
