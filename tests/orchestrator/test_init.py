@@ -6,18 +6,21 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from orchestrator.config import FILE_NAME, SETTINGS, resolve_config
 from orchestrator.errors import ConfigError
+from orchestrator.journal import read_journal
 from orchestrator.records.ledger import parse_ledger
 from orchestrator.records.plan import parse_plan
 from orchestrator.scaffold import PLAN, first_row, make_files, settings_text
 
-from .conftest import Project
+from .conftest import HARNESS, Project
 
 ROMAN = """VALUES = {1000: "M", 500: "D", 100: "C", 50: "L", 10: "X", 5: "V", 1: "I"}
 
@@ -224,3 +227,43 @@ def test_what_is_made_reads_without_a_problem(check: str, paths: list[str]) -> N
 def test_a_check_that_no_row_can_hold_is_refused(check: str) -> None:
     with pytest.raises(ConfigError, match="--check"):
         first_row([], check)
+
+
+@pytest.mark.slow
+def test_a_repository_of_five_thousand_files_is_taken_as_any_other(repository: Callable[..., Project]) -> None:
+    text = "int value = 1;\n" * 40
+    files = {f"src/part{n % 70:02}/unit_{n}.c": text for n in range(5_000)}
+    project = repository(**files)
+    commit_as_told(project, init(project, "--check", "grep -c value src/part00/unit_0.c"))
+    started = time.monotonic()
+    finished = project.loop()
+    assert (finished.code, finished.focus("FIRST-CHECK-001")["status"]) == (0, "done"), finished.said
+    events = read_journal(project.root / ".orchestrator/journal.jsonl")
+    ends = {event.kind: datetime.fromisoformat(event.time) for event in events if event.kind.startswith("turn.")}
+    begins = [datetime.fromisoformat(event.time) for event in events if event.kind == "turn.started"]
+    last = (ends["turn.committed"] - begins[-1]).total_seconds()
+    sys.stdout.write(
+        f"5,000 files: the loop took {time.monotonic() - started:.1f} s in all, its last turn {last:.2f} s\n"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_from_an_installed_wheel_a_library_is_taken_as_well(repository: Callable[..., Project], tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(HARNESS)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--target", str(tmp_path / "site"), str(wheel)], check=True)
+    project = repository(**{"roman.py": ROMAN, "tests/test_roman.py": TEST_ROMAN.partition("\n\n\ndef test_four")[0]})
+    environment = {**project.environment, "PYTHONPATH": str(tmp_path / "site")}
+
+    def command(*arguments: str) -> str:
+        argv = [sys.executable, "-P", *arguments]
+        done = subprocess.run(argv, cwd=project.root, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert str(tmp_path / "site") in command("-c", "import orchestrator; print(orchestrator.__file__)")
+    commit_as_told(project, json.loads(command("-m", "orchestrator", "init", ".", "--json")))
+    summary = json.loads(command("-m", "orchestrator.loop", "--json"))
+    assert [(focus["id"], focus["status"]) for focus in summary["focuses"]] == [("FIRST-CHECK-001", "done")]
