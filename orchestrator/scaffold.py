@@ -64,18 +64,15 @@ def first_row(paths: Collection[str], check: str) -> Row:
     return Row("A1", "A", "write a command below this line (`Run:` or `Test:`, see above) that tells right from wrong")
 
 
-def make_files(row: Row, imported: str = "") -> dict[str, str]:
-    """Return everything a workspace starts with, by path; an imported ledger brings items of its own."""
+def make_files(row: Row) -> dict[str, str]:
+    """Return everything a workspace starts with, by path."""
     item = Item(_ID, _TITLE, priority=Priority.HIGH, kind=Kind.STUDY, working_plan=PLAN)
     commands = {"Run": row.run, "Test": row.test}
     lines = [f"- [ ] {row.id}: {row.text}", *(f"  - {key}: `{text}`" for key, text in commands.items() if text)]
-    first = {
-        LEDGER: _starter("fix_plan.md") + "\n" + render_item(item),
-        PLAN: _starter("implementation.md", id=_ID, title=_TITLE, row="\n".join(lines)),
-    }
     return {
         FILE_NAME: settings_text(),
-        **({LEDGER: imported} if imported else first),
+        LEDGER: _starter("fix_plan.md") + "\n" + render_item(item),
+        PLAN: _starter("implementation.md", id=_ID, title=_TITLE, row="\n".join(lines)),
         FINDINGS: _starter("findings.md"),
         MEMORY: _starter("galph_memory.md"),
         HANDOFF: _starter("input.md"),
@@ -100,5 +97,5 @@ def check_place(root: Path, paths: Collection[str]) -> None:
             what = found.problems[0] if found.problems else f"{LEDGER}: expected items '### [ID] Title', found none"
             raise WorkspaceError(
                 f"{what}; correct it, or if another tool wrote it: git mv {LEDGER} {_MOVED}, then "
-                "python -m orchestrator init ."
+                f"python -m orchestrator init . --from-ledger {_MOVED}"
             )

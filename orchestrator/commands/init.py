@@ -10,7 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.errors import ConfigError
 from orchestrator.layout import LEDGER
+from orchestrator.records.foreign.importing import Imported, import_ledger
+from orchestrator.records.ledger import parse_ledger
 from orchestrator.scaffold import PLAN, check_place, first_row, make_files
 from orchestrator.workspace import Workspace, find_workspace
 
@@ -21,8 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="a git repository with at least one commit")
     parser.add_argument("--check", default="", metavar="COMMAND", help="what proves that the repository is right")
+    parser.add_argument("--from-ledger", type=Path, metavar="FILE", help="take over the items of another tool's ledger")
     parser.add_argument("--dry-run", action="store_true", help="list what would be made, and change nothing")
     parser.add_argument("--json", action="store_true", help="machine-readable result on stdout")
+
+
+def _import(source: Path, root: Path) -> Imported:
+    """Return the items of a foreign ledger in our form, and what has to be said about them."""
+    if (root / LEDGER).exists():
+        raise ConfigError(f"{LEDGER} is there: move it away first (git mv), then give its new place to --from-ledger")
+    try:
+        imported = import_ledger(source.read_text(encoding="utf-8", errors="replace"), str(source))
+    except OSError as error:
+        raise ConfigError(f"--from-ledger {source}: {error.strerror}; give the ledger's file") from error
+    if not parse_ledger(imported.text).items:
+        raise ConfigError(f"--from-ledger {source}: no item was found in it; give the file that lists them")
+    return imported
 
 
 def _next(workspace: Workspace, made: Sequence[str]) -> list[str]:
@@ -41,19 +58,21 @@ def run(arguments: argparse.Namespace) -> int:
     workspace = find_workspace(arguments.folder)
     root = workspace.root
     row = first_row(workspace.git.ls_tree("HEAD"), arguments.check)
+    missing = f"no tests found: before the first item can run, write a command into {PLAN}"
+    notes: Sequence[str] = [f"the first item runs: {row.run or row.test}" if row.run or row.test else missing]
     files = make_files(row)
+    if arguments.from_ledger:
+        imported = _import(arguments.from_ledger, root)
+        files, notes = {**files, LEDGER: imported.text}, imported.notes
     check_place(root, files)
-    if (root / LEDGER).exists():  # it has items of its own: the plan of a first one would belong to nothing
-        files = {path: text for path, text in files.items() if not path.startswith("plans/")}
+    if arguments.from_ledger or (root / LEDGER).exists():
+        del files[PLAN]  # the ledger has items of its own
     made = [path for path in files if not os.path.lexists(root / path)]
     for path in () if arguments.dry_run else made:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         with (root / path).open("x", encoding="utf-8") as stream:
             stream.write(files[path])
-    notes: tuple[str, ...] = ()
-    if LEDGER in made:
-        missing = f"no tests found: before the first item can run, write a command into {PLAN}"
-        notes = (f"the first item runs: {row.run or row.test}" if row.run or row.test else missing,)
+    notes = notes if LEDGER in made else ()
     left, commands = [path for path in files if path not in made], _next(workspace, made)
     if arguments.json:
         result = {"root": str(root), "made": made, "left": left, "notes": notes, "next": commands}

@@ -267,3 +267,46 @@ def test_from_an_installed_wheel_a_library_is_taken_as_well(repository: Callable
     commit_as_told(project, json.loads(command("-m", "orchestrator", "init", ".", "--json")))
     summary = json.loads(command("-m", "orchestrator.loop", "--json"))
     assert [(focus["id"], focus["status"]) for focus in summary["focuses"]] == [("FIRST-CHECK-001", "done")]
+
+
+FOREIGN = """# Fix plan ledger
+
+## [CSV-QUOTES-002] Quotes inside a field
+- Status: **In Progress** (half of it)
+- Priority: high
+- Attempts History:
+  * [2026-01-02] Attempt #1 — nothing came of it
+
+## [CSV-EMPTY-001] Empty files
+- Status: done
+"""
+
+
+def test_the_ledger_of_another_tool_is_moved_away_and_taken_over(repository: Callable[..., Project]) -> None:
+    project = repository(**{"docs/fix_plan.md": FOREIGN, "csv.c": "int main() {}\n"})
+    cure = init(project, code=1)["said"][0]
+    subprocess.run(["bash", "-c", re.search(r"git mv \S+ \S+(?=, then)", cure)[0]], cwd=project.root, check=True)
+    result = init(project, "--from-ledger", "docs/fix_plan_before.md")
+    assert result["made"] == [path for path in MADE if path != PLAN]
+    commit_as_told(project, result)
+    items = {item.id: item.status.value for item in parse_ledger((project.root / "docs/fix_plan.md").read_text()).items}
+    assert items == {"CSV-QUOTES-002": "in_progress", "CSV-EMPTY-001": "done"}
+    assert any(note.startswith("docs/fix_plan_before.md:") for note in result["notes"])
+    assert project.command("orchestrator", "doctor").returncode == 0
+    assert (project.root / "docs/fix_plan_before.md").read_text() == FOREIGN
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "said"),
+    [
+        ({"docs/fix_plan.md": FOREIGN}, "docs/fix_plan.md", "move it away first"),
+        ({"a": "a\n"}, "nowhere.md", "No such file"),
+        ({"poem.md": "A rose\n"}, "poem.md", "no item was found"),
+    ],
+)
+def test_a_ledger_that_cannot_be_taken_over_is_told_why(
+    repository: Callable[..., Project], files: dict[str, str], source: str, said: str
+) -> None:
+    project = repository(**files)
+    assert said in init(project, "--from-ledger", source, code=2)["said"][0]
+    assert project.git("status", "--porcelain") == ""
