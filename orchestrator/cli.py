@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def _module(name: str) -> Any:  # noqa: ANN401 -- a module is its own interface:
     return importlib.import_module(f"orchestrator.commands.{'steer' if name in _STEERING else name}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m orchestrator",
         description="Look at a loop and steer it. The loop itself is `python -m orchestrator.loop`.",
@@ -44,11 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
-        _module(name).add_arguments(command)
+        if name in words:  # the others need not be loaded
+            _module(name).add_arguments(command)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     return guarded(lambda: int(_module(arguments.command).run(arguments)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.errors import GitError
-from orchestrator.lineage import make_mark
+from orchestrator.lineage import Wait, make_mark, open_pidfd
 from orchestrator.objects import Objects, TreeEntry
 
 __all__ = ["Change", "Git", "TreeEntry"]
@@ -49,6 +49,17 @@ class Change(NamedTuple):
 
     status: str
     path: str
+
+
+class _Process(subprocess.Popen[bytes]):
+    """A child that is waited for without the naps which the standard library takes where there is a time limit."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        pidfd = open_pidfd(self.pid) if self.returncode is None else None
+        if pidfd is not None and timeout is not None:
+            with Wait([pidfd], {}) as wait:
+                wait.once(timeout)
+        return super().wait(timeout)
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,8 @@ class Git:
 
     def diff_tree(self, before: str, after: str) -> tuple[Change, ...]:
         """List what differs between two trees or commits, file by file; a rename is a D and an A."""
+        if self.rev(f"{before}^{{tree}}") == self.rev(f"{after}^{{tree}}"):
+            return ()
         out = self.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after)
         fields = _decode(out).split("\0")[:-1]
         return tuple(map(Change, fields[::2], fields[1::2]))
@@ -290,16 +303,16 @@ class Git:
             for name in ("index.lock", "HEAD.lock"):
                 (self.git_dir / name).unlink(missing_ok=True)
 
+    def rest(self) -> None:
+        """End the reader that is kept, until the next question."""
+        if self.kept is not None:
+            self.kept.close()
+
     @contextlib.contextmanager
     def keeping_reader(self) -> Iterator[Git]:
         """Give a git whose reading calls share one process, ended with the block."""
         with self._objects() as objects:
             yield replace(self, kept=objects)
-
-    def rest(self) -> None:
-        """End the reader that is kept, until the next question."""
-        if self.kept is not None:
-            self.kept.close()
 
     @contextlib.contextmanager
     def _objects(self) -> Iterator[Objects]:
@@ -315,14 +328,13 @@ class Git:
     def _start(self, args: Sequence[str], env: Mapping[str, str], *, new_session: bool) -> subprocess.Popen[bytes]:
         """Start git out of the reach of Ctrl-C, which must not end it in the middle of a write."""
         try:
-            return subprocess.Popen(
+            return _Process(
                 (*_PREFIX, *args),
                 cwd=self.root,
                 env={**self._environment(), **self._place(), **env},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                bufsize=0,
                 start_new_session=new_session,
                 process_group=None if new_session else 0,
             )

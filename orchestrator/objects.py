@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -14,7 +13,6 @@ from orchestrator.errors import GitError
 __all__ = ["Found", "Objects", "TreeEntry"]
 
 _FOLDER = "040000"
-_CHUNK_BYTES = 1 << 16
 
 
 class TreeEntry(NamedTuple):
@@ -42,7 +40,7 @@ class Objects:
     Parameters
     ----------
     start
-        Starts ``git cat-file --batch`` with pipes, unbuffered.
+        Starts ``git cat-file --batch`` with pipes.
     timeout_s
         Seconds that one answer may take.
     """
@@ -63,21 +61,19 @@ class Objects:
         was_kept = self._process is not None
         try:
             return self._ask(name)
-        except (OSError, EOFError, TimeoutError) as error:
-            said = self.close()
+        except (OSError, EOFError) as error:
+            said = self.close() or error
             if was_kept and not isinstance(error, TimeoutError):
                 return self.ask(name)  # somebody ended the one we had
-            raise GitError(
-                f"git cat-file --batch: expected an answer on {name!r} within {self._timeout_s:g} s, came none: "
-                f"{said or error or 'it said nothing'}; look at the repository with `git fsck`"
-            ) from error
+            limit = f"{self._timeout_s:g} s"
+            raise GitError(f"git cat-file {name}: expected an answer within {limit}, came none: {said}") from error
 
     def get(self, name: str, kind: str) -> Found:
         """Return an object that has to be there and to be of this kind; GitError if it is not."""
         found = self.ask(name)
         if found is None or found.kind != kind:
-            came = "nothing, or a damaged object" if found is None else f"a {found.kind}"
-            raise GitError(f"git cat-file {name}: expected a {kind}, came {came}; look with `git fsck`")
+            came = f"a {found.kind}" if found else "nothing, or a damaged object: look with `git fsck`"
+            raise GitError(f"git cat-file {name}: expected a {kind}, came {came}")
         return found
 
     def folder(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
@@ -97,17 +93,8 @@ class Objects:
 
     def files(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
         """Return the files at or below a path of a tree or commit, by path."""
-        found: dict[str, TreeEntry] = {}
         top = self.entry(tree, path)
-        pending = [(path.rstrip("/"), top)] if top else []
-        while pending:
-            at, entry = pending.pop()
-            if entry.mode == _FOLDER:
-                below = self._names(entry.blob).items()
-                pending += [(f"{at}/{name}" if at else name, inside) for name, inside in below]
-            else:
-                found[at] = entry
-        return found
+        return dict(self._files(path.rstrip("/"), top)) if top else {}
 
     def close(self) -> str:
         """End the process, if there is one; returns what it said on standard error."""
@@ -117,16 +104,20 @@ class Objects:
         process.kill()  # it only reads: nothing is cut short
         return process.communicate()[1].decode(errors="replace").strip()
 
+    def _files(self, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEntry]]:
+        if entry.mode != _FOLDER:
+            yield path, entry
+            return
+        for name, inside in self._names(entry.blob).items():
+            yield from self._files(f"{path}/{name}" if path else name, inside)
+
     def _names(self, name: str) -> dict[str, TreeEntry]:
-        tree = self.get(name, "tree")
-        entries, at, width = {}, 0, len(tree.id) // 2
-        while at < len(tree.content):
-            blank = tree.content.index(b" ", at)
-            end = tree.content.index(b"\0", blank)
-            at, start = end + 1 + width, at
-            mode = tree.content[start:blank].decode().zfill(len(_FOLDER))
-            path = tree.content[blank + 1 : end].decode("utf-8", "surrogateescape")
-            entries[path] = TreeEntry(mode, tree.content[end + 1 : at].hex())
+        tree, entries, at = self.get(name, "tree"), {}, 0
+        while at < len(tree.content):  # each entry is "<mode> <name>\0<id in binary>"
+            start, end = at, tree.content.index(b"\0", at)
+            at = end + 1 + len(tree.id) // 2
+            mode, _, path = tree.content[start:end].decode("utf-8", "surrogateescape").partition(" ")
+            entries[path] = TreeEntry(mode.zfill(len(_FOLDER)), tree.content[end + 1 : at].hex())
         return entries
 
     def _ask(self, name: str) -> Found | None:
@@ -134,23 +125,16 @@ class Objects:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("the reader is started with pipes")
         process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
-        answer = bytearray()
-        while b"\n" not in answer:
-            answer += self._read(process.stdout.fileno())
-        head, _, content = answer.partition(b"\n")
-        if head.endswith((b" missing", b" ambiguous")):
+        process.stdin.flush()
+        answers = select.poll()
+        answers.register(process.stdout)
+        if not answers.poll(self._timeout_s * 1000):
+            raise TimeoutError("nothing at all")
+        head = process.stdout.readline()
+        if head.endswith((b" missing\n", b" ambiguous\n")):
             return None
-        known, kind, size = head.decode().split(" ")
-        while len(content) <= int(size):  # a line break follows the content
-            content += self._read(process.stdout.fileno())
-        return Found(known, kind, bytes(content[:-1]))
-
-    def _read(self, descriptor: int) -> bytes:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        if not poll.poll(self._timeout_s * 1000):
-            raise TimeoutError(f"no answer for {self._timeout_s:g} s")
-        data = os.read(descriptor, _CHUNK_BYTES)
-        if not data:
-            raise EOFError
-        return data
+        known, kind, size = head.decode().split(" ") if head else ("", "", "0")
+        content = process.stdout.read(int(size) + 1)  # a line break follows the content
+        if len(content) <= int(size):
+            raise EOFError("it ended")
+        return Found(known, kind, content[:-1])

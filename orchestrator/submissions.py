@@ -45,6 +45,8 @@ def changed_rows(before: str, after: str, path: str) -> bool:
 
 def new_sentences(before: str, after: str, path: str) -> tuple[TurnSummary | None, tuple[tuple[int, str], ...]]:
     """Return the summary an engineer added on top, with its sentences and their line numbers."""
+    if before == after:
+        return None, ()
     old, new = parse_summary(before, path).turns, parse_summary(after, path).turns
     if len(new) <= len(old):
         return None, ()

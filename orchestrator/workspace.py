@@ -169,9 +169,8 @@ class RunWorktree:
             self.git.run("update-ref", "--no-deref", self.ref, base)
         self.git.attach(self.ref)
         for folder, names, _ in os.walk(self.root):  # which does not follow links
-            nested = Path(folder, ".git")
-            if ".git" in names and not nested.is_symlink():
-                shutil.rmtree(nested, ignore_errors=True)
+            if ".git" in names and not Path(folder, ".git").is_symlink():
+                shutil.rmtree(Path(folder, ".git"), ignore_errors=True)
 
     @property
     def _link(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 __all__ = [
     "ATTEMPTS",
@@ -122,6 +123,7 @@ class Item:
     raw: str = field(default="", compare=False, repr=False)
 
 
+@lru_cache(maxsize=2048)  # a ledger is read several times a turn, and its attempts stay
 def parse_attempt(line: str) -> Attempt | None:
     """Read ``  - *stamp (what):* text Metrics: … Artifacts: … Next Actions: …``, None when it has another form."""
     match = _ATTEMPT.fullmatch(line)

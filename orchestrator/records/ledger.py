@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, replace
+from functools import lru_cache
 
 from orchestrator.errors import RecordError
 from orchestrator.records.items import (
@@ -193,6 +194,7 @@ def _check_outside(lines: Sequence[str], first: int, last: int, problems: Proble
             problems.add(number, "a heading '### [ID] Title' above the fields of an item", shown(line))
 
 
+@lru_cache(maxsize=8)  # every edit reads what it edits and what comes of it: mostly texts that were just read
 def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
     """Read the ledger; whatever cannot be read is named in `Ledger.problems`, with its line.
 

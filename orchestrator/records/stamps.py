@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 __all__ = ["folder_stamp", "parse_stamp"]
 
 _STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):?(\d\d):?(\d\d)Z", re.ASCII)
 
 
+@lru_cache(maxsize=2048)  # a ledger is read several times a turn, and its attempts stay
 def parse_stamp(text: str) -> datetime | None:
     """Return the UTC time of ``2026-01-15T22:58:50Z`` or ``2026-01-15T225850Z``, None for anything else."""
     match = _STAMP.fullmatch(text)

@@ -132,8 +132,7 @@ def with_turn(text: str, turn: TurnSummary) -> str:
     RecordError
         The turn's text would be read back as something else.
     """
-    turns = parse_summary(text).turns
     lines = split_lines(text)
-    above = lines[: turns[0].line - 1] if turns else lines
-    below = "".join(lines[len(above) :])
-    return with_block("".join(above), render_turn(turn)) + (f"\n{below}" if below else "")
+    newest = next((at for at, line in enumerate(lines) if _HEADING.fullmatch(line.strip())), len(lines))
+    above, below = "".join(lines[:newest]), "".join(lines[newest:])
+    return with_block(above, render_turn(turn)) + (f"\n{below}" if below else "")

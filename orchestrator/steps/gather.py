@@ -149,8 +149,8 @@ def _check_supervisor(turn: Turn) -> Turn:
         collects=collects,
     )
     refusals += check_handoff(handoff, context)
-    facts = replace(turn.facts, tree=turn.tree, changes=_changes(turn, turn.tree), refusals=tuple(refusals))
-    return replace(turn, facts=facts)
+    changes = turn.facts.changes if turn.tree == turn.facts.tree else _changes(turn, turn.tree)
+    return replace(turn, facts=replace(turn.facts, tree=turn.tree, changes=changes, refusals=tuple(refusals)))
 
 
 def check(turn: Turn) -> Turn:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_repository_that_is_gone_is_an_error_that_names_git(git: Git) -> None:
 
 
 def test_a_reader_that_does_not_answer_is_given_up(plain: Git) -> None:
-    with Git(plain.root, env=HARMLESS, timeout_s=0.3).keeping_reader() as git:
+    with replace(plain, timeout_s=0.3).keeping_reader() as git:
         os.kill(reader_of(git), signal.SIGSTOP)
         with pytest.raises(GitError, match=r"within 0\.3 s"):
             git.blob("HEAD", "top")
