@@ -21,7 +21,7 @@ _LABELS = (
 )
 # `Key:` in all its dress, at the start of a line or behind `;`, `|` or a gap with a bullet.
 _LABEL = re.compile(
-    r"(?:\A ?(?:[-*•+] +|\d{1,3}[.)] +)?|[;|] ?|(?<=\S) {2,8}[-*] )[*_`]{0,3}<?(?P<key>" + _LABELS + r")>?"
+    r"(?:\A ?(?:[-*•+] +|\d{1,3}[.)] +)?|(?!\A)[;|] ?|(?<=\S) {2,8}[-*] )[*_`]{0,3}<?(?P<key>" + _LABELS + r")>?"
     r"(?: ?\([^()]{0,80}\))?[*_`]{0,3} ?[:=][*_`]{0,3}(?![:=])",
     re.IGNORECASE,
 )

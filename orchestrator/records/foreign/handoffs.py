@@ -37,7 +37,7 @@ class _Sections(Reader):
                 level = self.level if section["bullet"] else len((section["marks"] or "").strip())
                 self.start(Piece(number, section["key"]), level)
                 self.add(number, canonical(section["key"]), section["value"] or "")
-            elif heading and len(heading["marks"]) <= self.level:
+            elif heading and (self.head is None or len(heading["marks"]) <= self.level):
                 self.known = False
                 self.start(Piece(number, heading["key"]), len(heading["marks"]))
                 self.add(number, canonical(heading["key"]), "")

@@ -114,7 +114,7 @@ def _import_item(item_id: str, pieces: Sequence[Piece], path: str, known: Collec
 
 
 def _path(text: str) -> str:
-    return value_or_none(on_one_line(text.replace("`", ""))) or ""
+    return value_or_none(text.partition("\n")[0].replace("`", "")) or ""
 
 
 def _status(found: Field | None) -> tuple[Status, str]:

@@ -24,7 +24,7 @@ _ROW = re.compile(
     r"[ \t]*[-*] \[(?P<mark>[ xXPD~✓✔-])\] "
     r"(?:[*`~]{0,3}(?P<id>[A-Z][A-Za-z0-9.\-]*\d[a-z]?)(?![\w.]*\w)[*`~]{0,3})?(?P<title>.*)"
 )
-_BOX = re.compile(r"\[(.)\]")
+_ROW_ID = re.compile(r"[A-Z][A-Za-z0-9.\-]*\d[a-z]?")
 # A ledger that was merged by hand keeps the marks of a diff in front of its lines.
 _STANDS = re.compile(r" (?:[—–-]{1,2} (?=[*~`✅])|— (?=\w+$))")
 _DIFF = re.compile(r"[-+](?= +[-*] |#{1,4} )")
@@ -73,11 +73,13 @@ class _Items(Reader):
                 self.read(number, line)
         return self.finish(kind, last, _about)
 
+    def ids(self, cell: str) -> tuple[str, ...]:
+        return find_foreign_ids(cell)
+
     def row(self, number: int, line: str, cells: tuple[str, ...]) -> None:
         names = tuple(map(canonical, cells))
         values = dict(zip(self.columns, cells, strict=False))
-        marked = _BOX.fullmatch(values.get("state", ""))
-        found = (values.get("id", ""),) if marked else find_foreign_ids(values.get("id", ""))
+        found = self.ids(values.get("id", ""))
         if "id" in names and len(names) > 1:
             self.columns = names
         elif found:
@@ -86,7 +88,9 @@ class _Items(Reader):
             self.start(Piece(number, ids=found[:1], title=values.pop("title", "")))
             for name, value in values.items():
                 if name not in {"id", ""}:
-                    self.add(number, name, MARKS.get(marked[1], value) if marked and name == "state" else value)
+                    self.add(
+                        number, name, MARKS.get(value[1:2], value) if name == "state" and len(value) == 3 else value
+                    )
         else:
             self.keep(number, line)
 
@@ -123,3 +127,6 @@ class _Items(Reader):
 class _Rows(_Items):
     form, listed = _PHASE, _ROW
     nested = True
+
+    def ids(self, cell: str) -> tuple[str, ...]:
+        return (cell,) if _ROW_ID.fullmatch(cell) else ()
