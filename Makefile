@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ARGS ?=
 
-.PHONY: loop loop-all test check lint format types size
+.PHONY: loop loop-all test check browser lint format types size
 
 loop: $(VENV)/installed-loop  ## run the default plan to its verified end
 	@$(PY) -m orchestrator.loop $(ARGS)
@@ -16,8 +16,16 @@ loop-all: $(VENV)/installed-loop  ## the same, with the Medium items
 test: $(VENV)/installed-test  ## the quick suite
 	@$(PY) -m pytest -q -n 2 -m "not slow and not network"
 
-check: lint types size  ## format, lint, types, sizes, quick and slow tests
+check: browser lint types size  ## format, lint, types, sizes, quick and slow tests
 	@$(PY) -m pytest -q -n 2
+
+browser:  ## chromium for the tests of the pages, from the system; without it they are skipped and say so
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium for the tests of the pages (once) ..."; \
+		{ apt-get update && apt-get install -y --no-install-recommends chromium chromium-driver; } >/dev/null \
+			|| echo "chromium could not be installed: the tests of the pages are skipped"; \
+	else echo "no chromium and chromedriver on the PATH: the tests of the pages are skipped"; fi
 
 lint: $(VENV)/installed-test
 	@$(PY) -m ruff format --check .

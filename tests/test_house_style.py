@@ -311,6 +311,7 @@ def test_a_wheel_holds_both_packages_and_the_prompts(tmp_path: Path, clone: Path
     for name in (
         "orchestrator/loop.py",
         "orchestrator/prompts/supervisor.md",
+        "orchestrator/report/templates/report.css",
         "orchestrator/starter/fix_plan.md",
         "ptycho/cli.py",
     ):
