@@ -30,7 +30,7 @@ def find_new_entry(before: str, after: str) -> Entry:
             (f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else",),
         )
     added = after.removeprefix(before)
-    if not before.endswith("\n"):
+    if before and not before.endswith("\n"):
         added = added.partition("\n")[2]  # the rest of a line that stood before
     found = parse_memory(added, MEMORY).entries
     if len(found) != 1:

@@ -101,8 +101,10 @@ def test_a_repository_that_is_gone_is_an_error_that_names_git(git: Git) -> None:
 def test_a_reader_that_does_not_answer_is_given_up(plain: Git) -> None:
     with replace(plain, timeout_s=0.3).keeping_reader() as git:
         os.kill(reader_of(git), signal.SIGSTOP)
+        began = time.monotonic()
         with pytest.raises(GitError, match=r"within 0\.3 s"):
             git.blob("HEAD", "top")
+        assert time.monotonic() - began < 4
 
 
 def test_a_reader_ends_with_the_program_that_kept_it(plain: Git) -> None:

@@ -1,0 +1,26 @@
+"""What an agent left in the documents, read without reading again what stood there before."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.submissions import find_new_entry
+
+OLD = "# Memory\n\n# 2026-01-15T22:58:50Z: OLD-ITEM-001 — an old entry\n- focus=OLD-ITEM-001 dwell=1"
+NEW = "# 2026-01-16T22:58:50Z: NEW-ITEM-001 — a new entry\n- focus=NEW-ITEM-001 dwell=0\n"
+
+
+@pytest.mark.parametrize("before", ["", "# Memory\n", f"{OLD}\n", f"{OLD}\n\n"])
+def test_the_entry_below_those_that_stand_is_the_new_one(before: str) -> None:
+    found = find_new_entry(before, before + NEW)
+    assert found.entry is not None, found.refusals
+    assert found.entry.focus == "NEW-ITEM-001"
+    assert find_new_entry(before, before + NEW + "\n" + NEW).entry is None
+    assert find_new_entry(before, before).entry is None
+    assert find_new_entry(before + NEW, NEW).entry is None
+
+
+def test_an_entry_that_is_glued_to_the_last_line_is_none_and_the_next_one_counts() -> None:
+    assert find_new_entry(OLD, OLD + NEW).entry is None
+    found = find_new_entry(OLD, f"{OLD} more of the line\n{NEW}")
+    assert found.entry is not None, found.refusals
