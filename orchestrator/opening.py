@@ -14,7 +14,7 @@ from types import FrameType
 
 from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
-from orchestrator.errors import is_shortage
+from orchestrator.errors import OrchestratorError, is_shortage
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.inbox import waiting_requests
 from orchestrator.journal import Journal
@@ -96,11 +96,12 @@ def _tell_start(session: Session, *, new: bool) -> None:
 
 @contextmanager
 def _named_disk(workspace: Workspace) -> Iterator[None]:
-    """Have an error of the disk that names no file say where the loop writes."""
+    """Have an error that a full disk is behind say so, and one that names no file say where the loop writes."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None and is_shortage(error):
+    except (OrchestratorError, OSError) as error:
+        workspace.check_room()
+        if isinstance(error, OSError) and error.filename is None and is_shortage(error):
             error.filename = f"{workspace.home} or {tempfile.gettempdir()}"
         raise
 

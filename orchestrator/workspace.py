@@ -77,7 +77,7 @@ class Workspace:
         WorkspaceError
             Less than a megabyte is free.
         """
-        free = shutil.disk_usage(self.home).free
+        free = shutil.disk_usage(self.root).free
         if free < _LEAST_ROOM:
             full = os.strerror(errno.ENOSPC)
             raise WorkspaceError(f"{self.home}: {full}: expected {_LEAST_ROOM} bytes of room, came {free}")

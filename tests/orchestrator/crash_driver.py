@@ -1,6 +1,8 @@
-"""Run the loop in forked children that die just before a durable operation, each time a later one, until none is new.
+"""Run the loop in forked children, each struck just before a durable operation, until there is no new one to strike at.
 
-``python crash_driver.py PROJECT {KILL,TERM} {all,core} ARGUMENT...`` prints one JSON object. Nothing of the harness is
+``python crash_driver.py PROJECT STRIKE PLACES ARGUMENT...`` prints one JSON object. STRIKE is `kill`, `term`, `full`
+(the disk, until the child has ended) or `files` (no descriptor is left).
+PLACES is `all`, `core` (around refs, index, journal and children) or a pattern. Nothing of the harness is
 replaced: an audit hook sees every file that is opened for writing, renamed or removed and every child that is started;
 what goes into the journal and the lock is seen at `os.write` and `os.pwrite`. A place is a segment (the part of the
 turn, or the start after whatever the journal ended with), what is done there, without names that vary, and how often it
@@ -9,14 +11,17 @@ was done before in the segment: the same place in every child.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import stat
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +49,23 @@ MOST_PLACES = 1000  # more are no new places but a mistake
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+def fill_disk(folder: Path) -> None:
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    with contextlib.suppress(OSError), (folder / "filler").open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 8))
+
+
+STRIKES: dict[str, Callable[[Path], None]] = {
+    "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "term": lambda _: os.kill(os.getpid(), signal.SIGTERM),
+    "full": fill_disk,
+    "files": lambda _: resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), 4096)),
+}
+
+
 def last_event(journal: Path) -> str:
     """What the journal ends with: the kind of its last whole line."""
     lines = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
@@ -56,8 +78,9 @@ def last_event(journal: Path) -> str:
 class Injector:
     """Counts durable operations in a child and strikes at the first that no child was struck at before."""
 
-    def __init__(self, root: Path, seen: set[str], answer: int, number: signal.Signals, core: bool) -> None:
-        self.root, self.seen, self.answer, self.number, self.core = str(root), seen, answer, number, core
+    def __init__(self, root: Path, seen: set[str], answer: int, strike: str, places: str) -> None:
+        self.root, self.seen, self.answer, self.places = str(root), seen, answer, places
+        self.strike, self.tears = STRIKES[strike], strike == "kill"
         self.journal = root / ".orchestrator" / "journal.jsonl"
         self.segment = f"start after {last_event(self.journal)}"
         self.counts: Counter[str] = Counter()
@@ -65,19 +88,16 @@ class Injector:
 
     def reach(self, what: str, *, core: bool = True) -> bool:
         """An operation is about to happen; True if this child was to be struck here."""
-        if not self.armed or (self.core and not core):
+        if not self.armed or (self.places == "core" and not core):
             return False
         place = f"{self.segment}: {VARYING.sub('…', what.replace(self.root, ''))}"
         self.counts[place] += 1
         place += f" #{self.counts[place]}"
-        if place in self.seen:
+        if place in self.seen or (self.places not in {"all", "core"} and not re.search(self.places, place)):
             return False
         self.armed = False
         os.write(self.answer, place.encode(errors="replace"))
         return True
-
-    def strike(self) -> None:
-        os.kill(os.getpid(), self.number)
 
     @staticmethod
     def place_of(path: Any, folder: Any = -1) -> str:
@@ -102,7 +122,7 @@ class Injector:
 
     def hit(self, what: str, *, core: bool = True) -> None:
         if self.reach(what, core=core):
-            self.strike()
+            self.strike(Path(self.root).parent)
 
     @staticmethod
     def git_command(words: list[str]) -> list[str]:
@@ -121,9 +141,9 @@ class Injector:
                 event = json.loads(bytes(data))
                 self.hit(f"before the line {event['kind']}")
                 if self.reach(f"half of the line {event['kind']}"):
-                    if self.number == signal.SIGKILL:
+                    if self.tears:
                         write(descriptor, data[: len(data) // 2])
-                    self.strike()
+                    self.strike(Path(self.root).parent)
                 self.segment = SEGMENTS.get(event["kind"], event["data"].get("role") or self.segment)
             return write(descriptor, data)
 
@@ -143,7 +163,7 @@ class Injector:
 
 
 def run_child(project: Path, injector: Injector, arguments: list[str]) -> int:
-    """Fork, run the loop there; its wait status."""
+    """Fork and run the loop in the child; its process id."""
     from orchestrator import loop  # noqa: PLC0415 -- imported once, before the first fork
 
     child = os.fork()
@@ -151,8 +171,8 @@ def run_child(project: Path, injector: Injector, arguments: list[str]) -> int:
         return child
     code = 99
     try:
+        log = os.open("driver.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.chdir(project)
-        log = os.open(project.parent / "driver.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
         injector.install()
@@ -182,28 +202,28 @@ def survivors(marks: set[str]) -> list[int]:
 
 
 def main(argv: list[str]) -> None:
-    project, number, core, arguments = Path(argv[0]), signal.Signals[f"SIG{argv[1]}"], argv[2] == "core", argv[3:]
+    project, strike, places, arguments = Path(argv[0]), argv[1], argv[2], argv[3:]
     for module in ("yaml", "jinja2", "rich.console", "rich.text"):
         __import__(module)
-    seen: set[str] = set()
-    places, codes, marks, survived = [], Counter(), set(), []
-    while True:
+    struck: dict[str, str] = {}  # by place: how the child ended and the last line it wrote
+    marks = set()
+    place = "start"
+    while place and len(struck) < MOST_PLACES:
         reader, answer = os.pipe()
-        child = run_child(project, Injector(project, seen, answer, number, core), arguments)
+        child = run_child(project, Injector(project, set(struck), answer, strike, places), arguments)
         marks.add(mark_of(child))
         _, status = os.waitpid(child, 0)
+        (project.parent / "filler").unlink(missing_ok=True)
         os.close(answer)
         with os.fdopen(reader) as told:
             place = told.read().strip()
         code = os.waitstatus_to_exitcode(status)
-        codes[code] += 1
-        if len(places) > MOST_PLACES or not place or code not in {-signal.SIGKILL, 0, 130}:
+        said = Path("driver.log").read_text().strip().rpartition("\n")[2]
+        if place:
+            struck[place] = f"{code}: {said}"
+        if code in {70, 99}:
             break
-        places.append(place)
-        print(place, file=sys.stderr)  # noqa: T201
-        seen.add(place)
-    survived = survivors(marks)
-    print(json.dumps({"places": places, "codes": codes, "code": code, "last": place, "survivors": survived}))  # noqa: T201
+    print(json.dumps({"struck": struck, "code": code, "survivors": survivors(marks)}))  # noqa: T201
 
 
 if __name__ == "__main__":
