@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
-from orchestrator.records.foreign.words import WORDS, agree, canonical, comparable, find_foreign_ids, word_and_note
+from orchestrator.records.foreign.words import WORDS, canonical, contradict, find_foreign_ids, word_and_note
 from orchestrator.records.text import Problem, ProblemList, shown, split_lines, strip_code
 
 __all__ = ["Contradiction", "Field", "Foreign", "Piece", "Reader"]
@@ -221,7 +220,5 @@ def _contradictions(pieces: Iterable[Piece], about: Callable[[Piece], str]) -> I
             if name in _COMPARED or name != each.name:
                 groups.setdefault((about(piece), name), []).append(each)
     for (_, name), values in groups.items():
-        # Neighbours are enough: between `A` and `B`, `A → B` says how the one became the other.
-        said = [value.value for value in values if comparable(name, value.value)]
-        if not all(agree(name, one, other) for one, other in pairwise(said)):
+        if contradict(name, [value.value for value in values]):
             yield Contradiction(name, tuple(values))

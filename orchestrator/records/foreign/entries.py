@@ -16,6 +16,7 @@ _HEADING = re.compile(
 _KEY_VALUES = r"(?=[*`]*(?:focus|state|dwell|action_type|action|mode|ralph_last_commit|artifacts|next_action)=)"
 _STAMPED = re.compile(rf" ?(?P<bullet>[-*] )?[\[`*]*(?P<stamp>{STAMP})[\]`*]*:?[ \t]+{_KEY_VALUES}")
 _BARE = re.compile(rf" ?(?:[-*] )?{_KEY_VALUES}")
+_IN_TITLE = re.compile(r"\b(?:focus|state|dwell)=")
 _PAIR = re.compile(r"(?:\A|(?<=[\s|;,`*(]))(?P<key>[a-z_]+)=")
 _KEYS = {"summary": "artifacts", "action": "action_type"}
 _STATE = re.compile(r"\s(?:- )?<Action State>[=:]")
@@ -74,8 +75,9 @@ class _Entries(Reader):
             self.head, self.level = replace(self.head, heading=heading["heading"], title=title), level
         else:
             self.start(Piece(number, heading["heading"], stamp, title=title), level)
-        if _BARE.match(title):
-            self.add_pairs(number, title)
+        keys = _IN_TITLE.search(title)
+        if keys:
+            self.add_pairs(number, title[keys.start() :])
 
     def takes(self, number: int, stamped: re.Match[str]) -> bool:
         """Find the entry for key=value behind a stamp, or begin one; False where the line quotes another entry."""

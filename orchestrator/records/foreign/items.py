@@ -13,12 +13,12 @@ __all__ = ["read_findings", "read_ledger", "read_plan"]
 
 _HEADING = re.compile(r"(?P<marks>#{1,4})[ \t]+(?P<text>.*)")
 _BRACKETED = r"\[(?P<id>[A-Za-z][\w.]*-[\w.\-]+)\](?:\([^()]*\))?"
-# `UTC — ID.F1 (shipped)`, `[ID] Title`, `ID — Title`: an id alone has to end the heading's first part.
+# `UTC — ID.F1 (shipped)`, `[ID] Title`, `ID — Title`, `ID-001 Title`: `GPU-CPU timing` is none of these.
 _ITEM = re.compile(
     rf"(?:[\[(*`]*(?P<stamp>{STAMP})[\])*`]*[\s:—–-]*)?[^\w\[]{{0,9}}(?:{_BRACKETED}"
-    r"|(?P<bare>[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+(?:\.\w+)*)(?(stamp)(?![\w-])|(?=\s*(?:$|[:—–(]|-\s))))(?P<title>.*)"
+    r"|(?P<bare>[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+(?:\.\w+)*)(?(stamp)(?![\w-])|(?:(?<=\d)(?=\s)|(?=\s*(?:$|[:—–(]|-\s)))))(?P<title>.*)"
 )
-_BULLET = re.compile(rf"[-*] (?:\[[ xX~]\] )?[*~]{{0,4}}{_BRACKETED}(?P<title>.*)")
+_BULLET = re.compile(rf"(?:[-*]|\d{{1,3}}[.)]) (?:\[[ xX~]\] )?[*~]{{0,4}}{_BRACKETED}(?P<title>.*)")
 _PHASE = re.compile(r"(?P<bare>)(?P<stamp>)\**Phase[ \t]+(?P<id>\w[\w.\-]*)(?P<title>.*)")
 _ROW = re.compile(
     r"[ \t]*[-*] \[(?P<mark>[ xXPD~✓✔-])\] "
@@ -115,7 +115,7 @@ class _Items(Reader):
         title = found["title"].strip(" :*~`—–-")
         stands = None if "mark" in found else _STANDS.search(title)
         status = title[stands.end() :] if stands else ""
-        title = title[: stands.start()] if stands else title
+        title = title[: stands.start()].rstrip(" *~`") if stands else title
         title = title[1:-1] if title.startswith("(") and title.endswith(")") else title
         self.start(Piece(number, ids=(found["id"],) if found["id"] else (), title=title))
         if status:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 
 from orchestrator.records.text import value_or_none
 
-__all__ = [
-    "STAMP",
-    "WORDS",
-    "agree",
-    "canonical",
-    "comparable",
-    "find_foreign_ids",
-    "plain",
-    "same_stamp",
-    "word_and_note",
-]
+__all__ = ["STAMP", "WORDS", "canonical", "contradict", "find_foreign_ids", "plain", "same_stamp", "word_and_note"]
 
 STAMP = (
     r"(?:\d{4}-[\d?xX]{2}-[\d?xX]{2}(?:(?:T[\d?xX]{2}:?| [\d?xX]{2}:)[\d?xX]{2}(?::?[\d?xX]{2}(?:\.\d{1,9})?)?)?"
@@ -77,13 +69,12 @@ def word_and_note(text: str) -> tuple[str, str]:
     found = _WORD.match(rest)
     if found is None:
         return ("done" if set("✅✓✔☑") & set(rest) else ""), text.strip()
-    note = text if rest != whole else (found["rest"] + text[_HEAD:]).lstrip("*_`])} \t—–:;,.-")
-    note = note.strip()
+    note = (text if rest != whole else (found["rest"] + text[_HEAD:]).lstrip("*_`])} \t—–:;,.-")).strip()
     bracketed = note.startswith("(") and note.endswith(")")
     return re.sub(r"[ -]", "_", found["word"].lower()), note[1:-1] if bracketed else note
 
 
-def comparable(name: str, text: str) -> frozenset[str]:
+def _comparable(name: str, text: str) -> frozenset[str]:
     """Return what counts in a value of field `name`: its ids, its path or its letters, if it has any."""
     if name == "focus":
         return frozenset(found.partition(".")[0].upper() for found in find_foreign_ids(text))
@@ -92,8 +83,12 @@ def comparable(name: str, text: str) -> frozenset[str]:
     return frozenset(filter(None, ["".join(filter(str.isalnum, plain(text).lower()))]))
 
 
-def agree(name: str, one: str, other: str) -> bool:
-    """Whether two values say the same; where no single word is asked for, one may lie in the other."""
-    mine, theirs = comparable(name, one), comparable(name, other)
-    inside = name not in WORDS and any(a in b or b in a for a in mine for b in theirs)
-    return bool(mine & theirs) or inside
+def contradict(name: str, values: Iterable[str]) -> bool:
+    """Whether two neighbours say different things; where no single word is asked for, one may lie in the other."""
+    # Neighbours are enough: between `A` and `B`, `A → B` says how the one became the other.
+    said = [what for value in values if (what := _comparable(name, value))]
+    exact = name in WORDS or name == "focus"
+    return any(
+        not (one & other or (not exact and any(a in b or b in a for a in one for b in other)))
+        for one, other in pairwise(said)
+    )

@@ -147,6 +147,28 @@ def test_a_status_is_one_word_and_the_prose_behind_it(text: str, word: str, note
     assert (found.value, found.note) == (word, note)
 
 
+@pytest.mark.parametrize(
+    ("line", "item_id", "title"),
+    [
+        ("## [A-B-001] Title", "A-B-001", "Title"),
+        ("### [A-B-001](#anchor) — Title", "A-B-001", "Title"),
+        ("#### ✅ [A-B-001]: Title", "A-B-001", "Title"),
+        ("### A-B-001 Title", "A-B-001", "Title"),
+        ("### PARALLEL-API-INFERENCE — Title", "PARALLEL-API-INFERENCE", "Title"),
+        ("### A\u2011B\u2011001\u202f—\u202fTitle", "A-B-001", "Title"),
+        ("- [A-B-001] (Title) — **done**", "A-B-001", "Title"),
+        ("1. **[A-B-001] Title** — done", "A-B-001", "Title"),
+        ("- [ ] [A-B-001]: Title", "A-B-001", "Title"),
+        ("### GPU-CPU timing", "", ""),
+        ("### Tier 1", "", ""),
+        ("- see A-B-001", "", ""),
+    ],
+)
+def test_an_item_is_known_by_its_id(line: str, item_id: str, title: str) -> None:
+    found = read_ledger(f"# Plan\n{line}\n", "x.md")
+    assert [(*piece.ids, piece.title) for piece in found.pieces] == ([(item_id, title)] if item_id else [])
+
+
 def test_fields_that_share_a_line_are_apart() -> None:
     text = (
         "### [A-001] T\n- Owner/Date: me  - Working Plan: `p/x.md`  - Reports Hub: h/\n- Priority: High; Status: done\n"

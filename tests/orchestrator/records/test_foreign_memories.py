@@ -228,6 +228,12 @@ def test_a_heading_that_contradicts_the_body_is_reported() -> None:
     assert read(text.replace("FIX-B-001 — t", "FIX-A-001.F1 → FIX-B-001")).contradictions == ()
 
 
+def test_key_values_in_a_heading_are_values_of_the_entry() -> None:
+    found = read("## 2025-10-11 — A-001 t (dwell=2)\n- dwell: 3\n- <Action State>: [planning]\n")
+    assert found.pieces[0].values("dwell") == ("2", "3")
+    assert [each.name for each in found.contradictions] == ["dwell"]
+
+
 def test_a_memory_that_was_cut_short_is_reported() -> None:
     entry = "## 2025-10-11 — A-001\n- dwell: 1\n- <Action State>: [planning]\n"
     assert read(entry * 2).problems == ()
