@@ -20,12 +20,14 @@ _LABELS = (
 )
 # `Key:` in all its dress, at the start of a line or behind `;`, `|` or a gap with a bullet.
 _LABEL = re.compile(
-    r"(?:\A ?(?:[-*•+] +|\d{1,3}[.)] +)?|(?!\A)[;|] ?|(?<=\S) {2,8}[-*] )[*_`]{0,3}<?(?P<key>" + _LABELS + r")>?"
+    r"(?:\A ?(?:[-*•+] +|\d{1,3}[.)] +)?|(?!\A)[;|] ?|(?<=\S) {2,8}[-*] )(?=[*_`<A-Za-z])[*_`]{0,3}<?(?P<key>"
+    + _LABELS
+    + r")>?"
     r"(?: ?\([^()]{0,80}\))?[*_`]{0,3} ?[:=][*_`]{0,3}(?![:=])",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"[ \t]*(?:[-*] )?(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)")
-_NUMBERED = re.compile(r"[^\n]{0,60}?\bAttempt #?(\d{1,6})\b")
+_NUMBERED = re.compile(r"(?:[^\n]{0,60}?\bAttempt #?|\W{0,4}#)(\d{1,6})\b")
 _LISTED = re.compile(r"[-*•+] |\d{1,3}[.)] ")
 
 

@@ -145,7 +145,8 @@ def test_findings_are_read_without_the_rule_and_as_sections() -> None:
 
 
 def test_a_state_is_read_with_the_line_of_each_field() -> None:
-    text = '{\n  "iteration": 345,\n  "status": "running-galph",\n  "galph_commit": null,\n  "mine": [1],\n'
+    text = '{\n  "iteration": 345,\n  "status": "running-galph",\n  "galph_commit": null,\n'
+    text += '  "mine": [1], "step_index": true,\n'
     text += '  "iteration": "2"\n}\n'
     found = read_state(text, "s.json")
     (piece,) = found.pieces
@@ -156,7 +157,7 @@ def test_a_state_is_read_with_the_line_of_each_field() -> None:
     ]
     assert piece.values("iteration") == ("345", "2")
     assert piece.raw == text
-    assert [problem.line for problem in found.problems] == [6, 6]
+    assert [problem.line for problem in found.problems] == [5, 6, 6]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a": 1', "[1]", "null", '{"a": 1}x', "[" * 100_000])

@@ -31,7 +31,7 @@ MIXED = """\
 - Spec/AT: the roadmap
 - Priority: **Critical** (unblocks all)
 - Status: ~~blocked_escalation~~ → pending (CONFIG-001 resolved)
-- Depends on: VECTOR-GAPS-002 ✅, ARCH\u2011FLOW\u2011001, `plans/active/LOST-001/plan.md`, CONFIG-001 and good will
+- Depends on: VECTOR-GAPS-002 ✅, ARCH\u2011FLOW\u2011001, `plans/ARCH-SIM-001/plan.md`, PERF-FFT-004, CONFIG-001, will
 - Working Plan: `plans/active/PERF-FFT-004/plan.md`
 - Exit Criteria (quote thresholds from the text):
   * one
@@ -114,6 +114,12 @@ def test_what_a_ledger_says_twice_is_reported_with_both_lines() -> None:
     assert told["priority"] == [(8, "high"), (21, "critical")]
     assert [line for line, _ in told["attempt #1"]] == [30, 34]
     assert len(told) == 3
+
+
+def test_attempts_that_share_a_number_are_reported_in_each_spelling() -> None:
+    text = "### [A-001] T\n- Attempts History:\n  - #7 — one\n  - **#8:** two\n  - *2025-10-01 (Attempt 7):* other\n"
+    (found,) = read_ledger(text, "x.md").contradictions
+    assert (found.name, [value.line for value in found.values]) == ("attempt #7", [3, 5])
 
 
 def test_a_second_section_of_one_item_is_reported() -> None:
@@ -215,12 +221,38 @@ def test_an_import_has_one_item_for_each_foreign_item() -> None:
     assert "blocked_pending_environment" in ledger.item("ARCH-SIM-001").status_note
 
 
+def test_lists_below_a_bare_name_and_below_an_attempt_belong_to_it() -> None:
+    text = "### [A-001] T\n**Exit Criteria**:\n- one\n- two\n- Goals:\n"
+    text += "- Attempts History:\n  * first\n    - part\n  * second\n"
+    (piece,) = read_ledger(text, "x.md").pieces
+    assert piece.values("exit_criteria") == ("- one\n- two",)
+    assert piece.values("attempt") == ("first\n    - part", "second")
+    assert piece.values("goals") == ("",)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "note"),
+    [
+        ("done_with_environment_caveat (x)", Status.DONE, "done_with_environment_caveat x"),
+        ("**done** (— all of it)", Status.DONE, "all of it"),
+        ("SUPERSEDED by B-001", Status.ARCHIVED, "by B-001"),
+        ("in_planning", Status.PENDING, ""),
+        ("in_progress — phase B", Status.IN_PROGRESS, "phase B"),
+        ("✅", Status.DONE, "✅"),
+        ("quite odd", Status.BLOCKED, "quite odd"),
+    ],
+)
+def test_a_status_is_imported_as_ours_with_its_prose(text: str, status: Status, note: str) -> None:
+    (item,) = parse_ledger(import_ledger(f"## [A-001] T\n- Status: {text}\n", "x.md").text).items
+    assert (item.status, item.status_note) == (status, note)
+
+
 def test_an_import_names_what_stays_behind_with_its_line() -> None:
     notes = "\n".join(import_ledger(MIXED, "old.md").notes)
     for said in (
         "old.md:22: expected status 'in_progress', as in line 8, found 'pending'",
         "old.md:23: PERF-FFT-004: dependencies",
-        "CONFIG-001 and good will' became VECTOR-GAPS-002, ARCH-FLOW-001",
+        "CONFIG-001, will' became VECTOR-GAPS-002, ARCH-FLOW-001",
         "old.md:19: PERF-FFT-004: 4 attempts and ",
         "old.md:52: MERGED-BY-HAND-001: priority 'URGENT' became Medium",
         "old.md:53: MERGED-BY-HAND-001: status 'phase 6 in progress — tasks 6.1 and 6.2': the item",

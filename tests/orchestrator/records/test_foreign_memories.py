@@ -250,6 +250,8 @@ def test_a_code_block_that_never_ends_hides_no_entry() -> None:
     text = "## 2025-10-11 — A-001\n```sh\nx\n## 2025-10-12 — B-001\n```python\ny\n```\n## 2025-10-13 — C-001\n"
     assert [piece.line for piece in read(text).pieces] == [1, 4, 8]
     assert [problem.line for problem in read(text).problems] == [2]
+    for mark in ("```", "````", "~~~"):
+        assert [problem.line for problem in read(f"## 2025-10-11\n{mark}\n# 2025-10-12\n").problems] == [2]
 
 
 def test_line_ends_byte_order_marks_and_broken_bytes_are_kept() -> None:
