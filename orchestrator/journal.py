@@ -190,9 +190,9 @@ def _parse_event(line: bytes, seq: int) -> Event:
     before, found, _ = line.rpartition(_CHECKSUM)
     if not found or _seal(before + b"}") != line:
         raise ValueError("expected a line that agrees with its checksum, came one that was changed")
-    record = json.loads(before + b"}")
-    wrong = [name for name, kind in _FIELDS.items() if not isinstance(record.get(name), kind)]
-    if wrong:
+    record = json.loads(f"{before.decode()}}}")
+    if [type(record.get(name)) for name in _FIELDS] != [*_FIELDS.values()]:
+        wrong = [name for name, kind in _FIELDS.items() if type(record.get(name)) is not kind]
         raise ValueError(f"expected {wrong[0]!r} to be {_FIELDS[wrong[0]].__name__}, came {record.get(wrong[0])!r}")
     if record["seq"] != seq:
         raise ValueError(f"expected event {seq}, came event {record['seq']}")

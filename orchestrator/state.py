@@ -95,7 +95,7 @@ class State:
 
     def item(self, item_id: str) -> ItemState:
         """State of one item; an empty one when the run has not touched it."""
-        return self.items.get(item_id, ItemState())
+        return self.items.get(item_id) or ItemState()
 
 
 def record_to_data(record: TurnRecord) -> dict[str, Any]:
