@@ -41,6 +41,7 @@ _FALLBACK_IDENTITY = {
 _NULL_ID = "0" * 64  # as long as the longest ids; SHA-1 uses 40 of them
 _NEW_FILE_MODE = "100644"
 _PRIVATE_INDEX = "orchestrator-index"
+_INDEXES_KEPT = 4
 _STDERR_KEPT = 800
 
 
@@ -92,6 +93,7 @@ class Git:
     env: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     git_dir: Path | None = field(default=None, kw_only=True)
     kept: Objects | None = field(default=None, kw_only=True, compare=False, repr=False)
+    _indexes: dict[str, tuple[bytes, int]] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     def run(
         self,
@@ -219,10 +221,11 @@ class Git:
             with self._objects() as objects:
                 length = len(objects.get(f"{base}^{{tree}}", "tree").id)
                 lines = [_index_line(path, what, objects.entry(base, path), length) for path, what in new.items()]
-            index = {"GIT_INDEX_FILE": f"{folder}/index"}
-            self.run("read-tree", base, env=index)
-            self.run("update-index", "-z", "--index-info", env=index, stdin=_encode("".join(lines)))
-            return self.text("write-tree", env=index)
+            index = Path(folder, "index")
+            self._fill(index, base)
+            private = {"GIT_INDEX_FILE": str(index)}
+            self.run("update-index", "-z", "--index-info", env=private, stdin=_encode("".join(lines)))
+            return self._write_index(index)
 
     def tree_of_worktree(self, worktree: Path, index: Path | None = None, *, base: str = "HEAD") -> str:
         """Write what a worktree holds as a tree, without touching its own index.
@@ -235,8 +238,8 @@ class Git:
         worktree
             Root of the checkout.
         index
-            A file that is kept between calls, so that only changed files are read again. By default it
-            lies beside the worktree's own index.
+            A file that is written anew; by default it lies beside the worktree's own index. Where this git wrote
+            `base` itself, only changed files are read again.
         base
             The tree or commit that says which ignored files are tracked all the same.
 
@@ -250,17 +253,10 @@ class Git:
             index = self.git_dir / _PRIVATE_INDEX
         elif index is None:
             index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", _PRIVATE_INDEX))
-        private = {"GIT_INDEX_FILE": str(index.absolute())}
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
-        try:
-            there.run("read-tree", "--reset", base, env=private)
-        except GitError:
-            if not index.exists():
-                raise
-            index.unlink()  # a cache, nothing more: if it is damaged, the files are read again
-            there.run("read-tree", "--reset", base, env=private)
-        there.run("add", "--all", env=private)
-        return there.text("write-tree", env=private)
+        there._fill(index, base)
+        there.run("add", "--all", env={"GIT_INDEX_FILE": str(index.absolute())})
+        return there._write_index(index)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         """Store a commit in the user's name, or in ours if git knows no user, and return its id."""
@@ -354,6 +350,24 @@ class Git:
     def _environment(self) -> dict[str, str]:
         start = self.env or {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path.home())}
         return {name: value for name, value in start.items() if not name.startswith("GIT_")} | _FIXED | make_mark()
+
+    def _fill(self, index: Path, tree: str) -> None:
+        """Have an index hold a tree: as we last wrote it, which nobody else had a hand in, or by reading the tree."""
+        known = self._indexes.get(self.rev(f"{tree}^{{tree}}") or "")
+        index.unlink(missing_ok=True)  # whatever lies there, a link to a file of the user's for one
+        if known is None:
+            self.run("read-tree", "--reset", tree, env={"GIT_INDEX_FILE": str(index.absolute())})
+            return
+        index.write_bytes(known[0])
+        os.utime(index, ns=(known[1], known[1]))  # git compares it with the times of the files
+
+    def _write_index(self, index: Path) -> str:
+        """Store what an index holds as a tree, and remember how it is written."""
+        tree = self.text("write-tree", env={"GIT_INDEX_FILE": str(index.absolute())})
+        self._indexes[tree] = (index.read_bytes(), index.stat().st_mtime_ns)
+        for old in list(self._indexes)[:-_INDEXES_KEPT]:
+            del self._indexes[old]
+        return tree
 
     def _write_blobs(self, folder: Path, contents: Iterable[bytes]) -> list[str]:
         """Store several contents with one call, by way of files in an empty folder."""

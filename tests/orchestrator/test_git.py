@@ -243,3 +243,26 @@ def test_the_neutral_environment_finds_git_without_reading_ours(
         ["git", "init", "-q", tmp_path], check=True, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     )
     assert Git(tmp_path).common_dir() == tmp_path / ".git"
+
+
+def test_a_private_index_that_somebody_changed_is_not_believed(git: Git, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    tree = git.tree_of_worktree(git.root, index)
+    assert tree == git.text("rev-parse", "HEAD^{tree}")
+    git.run("update-index", "--assume-unchanged", "run.sh", env={"GIT_INDEX_FILE": str(index)})
+    write(git, "run.sh", "changed behind git's back")
+    assert git.diff_tree(tree, git.tree_of_worktree(git.root, index)) == (Change("M", "run.sh"),)
+    (tmp_path / "theirs").write_text("a user's own")
+    index.unlink()
+    index.symlink_to(tmp_path / "theirs")
+    assert git.diff_tree(tree, git.tree_of_worktree(git.root, index)) == (Change("M", "run.sh"),)
+    assert (tmp_path / "theirs").read_text() == "a user's own"
+
+
+def test_a_tree_composed_from_what_was_just_written_is_the_one_composed_from_anew(git: Git, tmp_path: Path) -> None:
+    write(git, "new", "new")
+    tree = git.tree_of_worktree(git.root, tmp_path / "index")
+    changes = {"run.sh": b"other", STRANGE: None, "deep/er": b"x"}
+    composed = git.tree_with(tree, changes)
+    assert composed == Git(git.root, env=NO_USER).tree_with(tree, changes)
+    assert git.tree_with(composed, {"run.sh": b"#!/bin/sh\n", "deep/er": None, STRANGE: b"strange\r\n"}) == tree
