@@ -299,8 +299,11 @@ Binary files /dev/null and "b/t\\tab" differ
 
 
 def test_a_template_that_lacks_a_variable_is_an_error() -> None:
-    with pytest.raises(jinja2.UndefinedError):
-        render_page("item.html", run=START)
+    story = TurnStory("run-2/0001-galph")
+    data: dict[str, Any] = {"entries": [story], "items": [], "last": "c", "whole": story}
+    assert "<title>run-2: 0 of 0" in render_page("index.html", run=START | {"name": "run-2"}, **data)
+    with pytest.raises(jinja2.UndefinedError, match="name"):
+        render_page("index.html", run=START, **data)
 
 
 def test_pages_are_put_in_place_whole_and_links_are_replaced_not_followed(tmp_path: Path) -> None:
