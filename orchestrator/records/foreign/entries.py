@@ -39,7 +39,8 @@ class _Entries(Reader):
 
     def read_all(self, kind: str, last: str) -> Foreign:
         for number, line in self:
-            heading, stamped, bare = _HEADING.match(line), _STAMPED.match(line), _BARE.match(line)
+            heading = _HEADING.match(plain(line)) if line.startswith("#") else None
+            stamped, bare = _STAMPED.match(line), _BARE.match(line)
             if heading and (heading["stamp"] or kind == "summary") and self.starts(number, heading):
                 self.title(number, heading)
             elif stamped and self.takes(number, stamped):
@@ -61,7 +62,7 @@ class _Entries(Reader):
         """Whether a heading with a stamp begins an entry: a deeper one inside an entry not yet over may not."""
         if len(heading["marks"]) <= self.level or self.has("state") or not (self.has("focus") or self.has("dwell")):
             return True
-        for line in self.lines[number:]:
+        for line in map(self.lines.__getitem__, range(number, len(self.lines))):
             if _HEADING.match(line):
                 return False
             if _STAMPED.match(line) or _OPENING.match(line):

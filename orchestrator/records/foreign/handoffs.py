@@ -17,6 +17,7 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(r"(?P<marks>#{1,4})[ \t]+(?P<key>\S.*)")
+_KEY = re.compile(r"[-*] \*\*(?P<key>[^*:]{1,60})(?::\*\*|\*\*:)(?P<value>.*)")
 _TESTS = frozenset({"mapped_tests", "do_now"})
 
 
@@ -30,6 +31,7 @@ class _Sections(Reader):
     known = False  # whether the section's name is one of ours: its bullets are then its own
 
     def read_all(self) -> Foreign:
+        self.seen: set[str] = set()
         for number, line in self:
             section, heading = _SECTION.fullmatch(line), _HEADING.fullmatch(line)
             if section and (section["marks"] or section["end"] or not section["value"]) and self.may(section):
@@ -37,6 +39,9 @@ class _Sections(Reader):
                 level = self.level if section["bullet"] else len((section["marks"] or "").strip())
                 self.start(Piece(number, section["key"]), level)
                 self.add(number, canonical(section["key"]), section["value"] or "")
+            elif key := None if self.known else _KEY.fullmatch(line):
+                self.start(Piece(number, key["key"]), self.level)
+                self.add(number, canonical(key["key"]), key["value"])
             elif heading and (self.head is None or len(heading["marks"]) <= self.level):
                 self.known = False
                 self.start(Piece(number, heading["key"]), len(heading["marks"]))
@@ -46,7 +51,10 @@ class _Sections(Reader):
         return self.finish("handoff", "", lambda _: "")
 
     def may(self, section: re.Match[str]) -> bool:
-        return bool(not section["bullet"] or section["bold"] or (self.head and not self.known))
+        """Whether a bullet may be a section: in bold, or below a heading that is none, as the first of its name."""
+        below = self.head and not self.known and section["key"].lower() not in self.seen
+        self.seen.add(section["key"].lower())
+        return bool(not section["bullet"] or section["bold"] or below)
 
     def keep(self, number: int, line: str) -> None:
         """Take a line into the section: there is no other place for it."""

@@ -19,9 +19,9 @@ _ITEM = re.compile(
     r"|(?P<bare>[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+(?:\.\w+)*)(?(stamp)(?![\w-])|(?:(?<=\d)(?=\s)|(?=\s*(?:$|[:—–(]|-\s)))))(?P<title>.*)"
 )
 _BULLET = re.compile(rf"(?:[-*]|\d{{1,3}}[.)]) (?:\[[ xX~]\] )?[*~]{{0,4}}{_BRACKETED}(?P<title>.*)")
-_PHASE = re.compile(r"(?P<bare>)(?P<stamp>)\**Phase[ \t]+(?P<id>\w[\w.\-]*)(?P<title>.*)")
+_PHASE = re.compile(r"(?P<bare>)(?P<stamp>)\**Phase[ \t]+(?P<id>\w+(?:[.\-]\w+)*)(?P<title>.*)")
 _ROW = re.compile(
-    r"[ \t]*[-*] \[(?P<mark>[ xXPD~✓✔-])\] "
+    r"[ \t]*(?:[-*]|\d{1,3}[.)]) \[(?P<mark>[ xXPD~✓✔-])\] "
     r"(?:[*`~]{0,3}(?P<id>[A-Z][A-Za-z0-9.\-]*\d[a-z]?)(?![\w.]*\w)[*`~]{0,3})?(?P<title>.*)"
 )
 _ROW_ID = re.compile(r"[A-Z][A-Za-z0-9.\-]*\d[a-z]?")
@@ -99,7 +99,7 @@ class _Items(Reader):
         match = self.form.match(text)
         label = text.rstrip(":")
         if match and not (deeper and match["bare"] and not match["stamp"]):
-            title = match["title"].strip(" :—–-\t")
+            title = match["title"].lstrip(".").strip(" :—–-\t")
             self.start(Piece(number, text, match["stamp"] or "", (match["id"] or match["bare"],), title), level)
             outcome = _OUTCOME.search(title[-200:]) if match["stamp"] else None
             if outcome:
@@ -112,7 +112,7 @@ class _Items(Reader):
     def bullet(self, number: int, match: re.Match[str]) -> None:
         """Read ``- [ID] (Title) — **status** (why)`` of a roadmap, or ``- [x] A1: text`` of a plan."""
         found = match.groupdict()
-        title = found["title"].strip(" :*~`—–-")
+        title = found["title"].lstrip(". ").strip(" :*~`—–-")
         stands = None if "mark" in found else _STANDS.search(title)
         status = title[stands.end() :] if stands else ""
         title = title[: stands.start()].rstrip(" *~`") if stands else title

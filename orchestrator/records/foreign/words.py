@@ -34,7 +34,7 @@ _NAMES = re.compile(
     r"(?P<focus>focus_issue|selected_focus)|(?P<dwell>dwell_count)|(?P<state>action_state)|(?P<action_type>actiontype)"
     r"|(?P<artifacts>artifact_path)|(?P<documents_reviewed>docs_reviewed)|(?P<next_action>next|next_actions|next_step)"
     r"|(?P<goals>goal)|(?P<depends_on>dependencies)|(?P<attempts>attempts_history)|(?P<evidence>evidence_pointer)"
-    r"|(?P<return_condition>return_conditions)|(?P<id>finding|finding_id|item|initiative)|(?P<title>task_description)"
+    r"|(?P<return_condition>return_conditions)|(?P<id>finding|finding_id|item|initiative)|(?P<title>task_description|task)"
 )
 
 

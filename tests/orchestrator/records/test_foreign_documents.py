@@ -34,7 +34,8 @@ SECTIONS = {
     "headings": "# Input\n\n## Mode — Parity\n## Focus\n[VECTOR-GAPS-002] Gap audit\n## Do Now (mandatory)\ngo\n",
     "bold": "**Mode:** Parity\n**Focus**: [VECTOR-GAPS-002] Gap audit\n**Do Now:**\ngo\n",
     "bold bullets": "## Metadata\n- **Mode:** Parity\n- **Focus:** [VECTOR-GAPS-002] Gap audit\n## Do Now\ngo\n",
-    "bullets": "## Metadata\n- Mode: Parity\n- Focus: [VECTOR-GAPS-002] Gap audit\n## Do Now\ngo\n",
+    "bullets": "# I\n## Meta\n- Mode: Parity\n- **Kind:** x\n- Focus: [VECTOR-GAPS-002] Gap audit\n## Do Now\ngo\n"
+    "## Not\n- Mode: x\n",
     "bare": "Mode: Parity\nFocus: [VECTOR-GAPS-002] Gap audit\nDo Now (hard validity contract)\ngo\n",
 }
 
@@ -80,14 +81,14 @@ def test_selectors_of_a_handoff_are_fields(lines: str, tests: str) -> None:
 
 PLAN = """\
 # FIX-A-001 plan
-## Phase A — Load
+## Phase A. Load
 - Goal: a scan
 - Exit Criteria:
   - every row
 - [ ] A1: first
   - Run: `true`
 - [P] **A2** — second
-- [x] **A3:** third
+3. [x] **A3:** third
 ### Checklist
   - [~] B.B5.B2: nested
 - [ ] no id

@@ -91,6 +91,11 @@ def test_an_entry_and_its_key_values_are_one_entry_wherever_they_stand(text: str
     assert piece.values("next_action")[0].startswith("go on")
 
 
+def test_typography_in_a_heading_hides_no_entry() -> None:
+    (piece,) = read("## 2025\u201110\u201111\u202f—\u202fFIX\u2011A\u2011001 t\n- dwell: 1\n").pieces
+    assert (piece.stamp, piece.title, piece.ids) == ("2025-10-11", "FIX-A-001 t", ("FIX-A-001",))
+
+
 def test_the_same_stamp_in_another_spelling_is_the_same_entry_and_another_stamp_is_not() -> None:
     text = "## 2026-01-08T21:00:00Z — A-001\n- dwell: 0\n2026-01-08T210000Z focus=A-001 state=x\n"
     assert len(read(text).pieces) == 1
