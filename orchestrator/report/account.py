@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.agenda import read_agenda
 from orchestrator.config import Config
 from orchestrator.journal import Event
-from orchestrator.layout import MEASURED, MEMORY, summary_path
+from orchestrator.layout import HANDOFF, MEASURED, MEMORY, summary_path
 from orchestrator.policy.dwell import limits_of
 from orchestrator.records.summary import parse_summary
 from orchestrator.report.chronicle import TurnStory, events_of_run, read_chronicle
@@ -41,6 +41,7 @@ def _shown(story: TurnStory, kept: Keepings) -> dict[str, Any]:
         "messages": {node: text for run in runs for node, text in run.get("messages", {}).items()},
         "sentences": summary[0].sentences if summary else (),
         "memory": _added(kept, MEMORY),
+        "handoff": kept.handoff or _added(kept, HANDOFF),  # of a turn that was abandoned: what its patch added
         "fences": parse_patch(kept.contents.get("fences.patch", b"")),
         "blocker": kept.contents.get("blocker.md", b"").decode("utf-8", "replace"),
         "pictures": pictures,

@@ -34,8 +34,14 @@ hub = Path(sys.argv[1])
 _BEHAVIOUR = f"""
 EVIL = {EVIL!r}
 
+number = int(request["turn"].rpartition("/")[2].partition("-")[0])
+
+def galph():
+    supervise(facts, work)
+    if number == 11:
+        swap("input.md", "MEAN-REPORT-001", "MEAN-NOWHERE-001")
+
 def ralph():
-    number = int(request["turn"].rpartition("/")[2].partition("-")[0])
     print("\\x1b[31mred\\x1b[0m", EVIL, "right to left \\u202e", flush=True)
     if item["id"] != "MEAN-FIX-001":
         say("The rows are for the harness to run.")
@@ -59,7 +65,7 @@ def ralph():
 
 
 def make_eventful_run(folder: Path) -> Project:
-    """A crash, a refused lie, a blocked item, a person who clears it and writes, pictures, and an end."""
+    """A crash, a refused lie, a blocked item, a person who clears it and writes, a bad handoff, pictures, an end."""
     project = Project(folder / "a project <with> spaces")
     project.root.mkdir()
     project.git("init", "-q", "-b", "main")

@@ -83,7 +83,7 @@ def files(folder: Path) -> Iterator[Path]:
 def test_the_overview_says_how_the_run_ended_who_waits_and_what_people_asked(report: Path) -> None:
     words = Page(report / "index.html").words
     assert "run-1: 2 of 3 items verified" in words
-    assert "14 turns in" in words
+    assert "15 turns in" in words
     assert "The loop ended with exit code 0: nothing runnable is left" in words
     assert "1 item waits for you." in words
     assert "MEAN-LATER-001 Something that waits for a person blocked: the formula is not decided" in words
@@ -119,7 +119,7 @@ def test_a_refused_turn_shows_the_claim_beside_what_was_measured(report: Path) -
 
 
 def test_a_verified_turn_shows_every_expectation_with_the_value_found_and_its_pictures(report: Path) -> None:
-    page = Page(report / "turns/0012-ralph.html")
+    page = Page(report / "turns/0013-ralph.html")
     assert "report.json:mean == 3 3" in page.words
     pictures = [image["src"] or "" for image in page.all("img")]
     sizes = sorted((report / "turns" / picture).stat().st_size for picture in pictures)
@@ -140,6 +140,12 @@ def test_a_supervisors_turn_shows_handoff_and_memory(report: Path) -> None:
     assert "- dwell: 1 (iterations since the last progress)" in words
 
 
+def test_a_handoff_that_was_refused_is_shown_with_the_reason(report: Path) -> None:
+    words = Page(report / "turns/0011-galph.html").words
+    assert "MEAN-NOWHERE-001" in words[words.index("Verdict of the harness") : words.index("Handoff to the engineer")]
+    assert "Focus: MEAN-NOWHERE-001" in words[words.index("Handoff to the engineer") : words.index("Memory")]
+
+
 def test_an_item_has_a_page_with_plan_blocker_and_hubs(report: Path) -> None:
     words = Page(report / "items/MEAN-FIX-001.html").words
     for shown in ("# MEAN-FIX-001 is blocked", "A1 the acceptance tests pass", "reports/", "Rows verified 1 of 1"):
@@ -148,7 +154,7 @@ def test_an_item_has_a_page_with_plan_blocker_and_hubs(report: Path) -> None:
 
 def test_every_page_is_whole_and_runs_no_code_but_ours(report: Path) -> None:
     pages = [Page(path) for path in sorted(report.rglob("*.html"))]
-    assert len(pages) == 1 + 14 + 3
+    assert len(pages) == 1 + 15 + 3
     for page in pages:
         assert page.open == []
         assert len(page.all("script")) == len(page.all("style")) == 1
@@ -219,11 +225,11 @@ def test_a_run_that_is_not_there_is_named_with_those_that_are(project: Project, 
 def test_the_journal_says_what_every_turn_cost(project: Project) -> None:
     lines = map(json.loads, (project.root / ".orchestrator/journal.jsonl").read_text().splitlines())
     ends = [line["data"] for line in lines if line["kind"] in {"turn.verified", "turn.committed", "turn.abandoned"}]
-    assert len(ends) == 27
+    assert len(ends) == 28
     for end in ends:
         assert end["agent"]["seconds"] > 0
         assert (end["seconds"] > 0) == end["turn"].endswith("ralph") or "record" not in end
-    assert next(end for end in ends if "record" not in end)["agent"]["code"] == 3
+    assert [end["agent"]["code"] for end in ends if "record" not in end] == [3, 0]
 
 
 # What the real run does not show
