@@ -93,12 +93,14 @@ def run(args: argparse.Namespace) -> int:
     ours = kind.parse(text, path) if kind.parse and args.dialect != "foreign" else None
     problems = (*undecoded, *(ours.problems if ours else ()))
     foreign = None
-    if kind.foreign and args.dialect != "ours" and (ours is None or problems):
+    unread = ours is None or problems or not getattr(ours, kind.records)
+    if kind.foreign and args.dialect != "ours" and unread:
         foreign = kind.foreign(text, path)
+        foreign = None if ours and not problems and not foreign.pieces else foreign
     if ours is None and foreign is None:
         raise ConfigError(f"--dialect {args.dialect}: expected a dialect of a {args.kind}, it has only the other one")
     theirs = (*foreign.problems, *(each.as_problem(path) for each in foreign.contradictions)) if foreign else ()
-    said = problems if ours else (*problems, *theirs)
+    said = problems if ours and problems else (*problems, *theirs)
     if args.json:
         document = _fields(ours) | ({"foreign": _fields(foreign)} if foreign else {})
         shown_as = {"kind": args.kind, **document, "path": path, "problems": _plain(said)}
@@ -109,10 +111,9 @@ def run(args: argparse.Namespace) -> int:
             cells = _piece_cells(record) if foreign else [getattr(record, column) for column in kind.columns]
             _write("  ".join(map(_cell, cells)))
         if foreign and ours:
-            more = (
-                f"{path}: {len(said)} problems in our form (--dialect ours lists all); read as a foreign {args.kind}:"
-            )
-            told = (*said[:_TOLD], more, *theirs)
+            found = f"{len(problems)} problems" if problems else "nothing"
+            more = f"{path}: {found} in our form (--dialect ours lists all); read as a foreign {args.kind}:"
+            told = (*problems[:_TOLD], more, *theirs)
         sys.stderr.write("".join(f"{line}\n" for line in told))
     return 1 if said else 0
 

@@ -73,3 +73,15 @@ def test_a_missing_file_is_a_usage_error() -> None:
 
 def test_an_unknown_kind_is_a_usage_error() -> None:
     assert parse("poem", str(SEED)).returncode == 2
+
+
+def test_a_memory_of_bare_lines_is_read_though_nothing_in_it_looks_like_ours(tmp_path: Path) -> None:
+    line = "2026-01-14T090000Z focus=A-B-001 state=debug dwell=0 action=debug artifacts=hub/ next_action=look again\n"
+    path = tmp_path / "memory.md"
+    path.write_text(line + "- Looked.\n")
+    done = parse("memory", str(path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1  2026-01-14T090000Z  A-B-001  0  debug  look again\n"
+    assert "nothing in our form" in done.stderr
+    path.write_text("# Memory of the supervisor\n")
+    assert parse("memory", str(path)).stderr == ""
