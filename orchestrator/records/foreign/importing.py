@@ -12,7 +12,7 @@ from orchestrator.records.foreign.items import read_ledger
 from orchestrator.records.foreign.words import find_foreign_ids, plain
 from orchestrator.records.items import Item, Priority, Status
 from orchestrator.records.ledger import render_item
-from orchestrator.records.text import is_id, on_one_line, shown, value_or_none
+from orchestrator.records.text import is_id, on_one_line, shown
 
 __all__ = ["Imported", "import_ledger"]
 
@@ -114,7 +114,9 @@ def _import_item(item_id: str, pieces: Sequence[Piece], path: str, known: Collec
 
 
 def _path(text: str) -> str:
-    return value_or_none(text.partition("\n")[0].replace("`", "")) or ""
+    """Return the path a field begins with; `TBD (see elsewhere)` is none."""
+    words = text.replace("`", "").split()
+    return words[0] if words and "/" in words[0] else ""
 
 
 def _status(found: Field | None) -> tuple[Status, str]:

@@ -289,3 +289,8 @@ def test_whatever_is_imported_our_reader_takes_it(text: str, path: str) -> None:
     assert ledger.problems == ()
     assert len({item.id for item in ledger.items}) == len(ledger.items)
     assert all("\n" not in note for note in imported.notes)
+
+
+def test_a_working_plan_that_is_still_to_be_named_is_not_taken_for_a_path() -> None:
+    text = "### [A-001] T\n- Status: pending\n- Working Plan: TBD (add `plans/a/plan.md` if promoted)\n"
+    assert parse_ledger(import_ledger(text, "old.md").text).item("A-001").working_plan == ""
