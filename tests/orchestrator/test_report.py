@@ -143,6 +143,7 @@ def test_a_supervisors_turn_shows_handoff_and_memory(report: Path) -> None:
 def test_a_handoff_that_was_refused_is_shown_with_the_reason(report: Path) -> None:
     words = Page(report / "turns/0011-galph.html").words
     assert "MEAN-NOWHERE-001" in words[words.index("Verdict of the harness") : words.index("Handoff to the engineer")]
+    assert "Only the lines that differ" in words
     assert "Focus: MEAN-NOWHERE-001" in words[words.index("Handoff to the engineer") : words.index("Memory")]
 
 
