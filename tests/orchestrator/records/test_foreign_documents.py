@@ -88,7 +88,7 @@ PLAN = """\
 - [ ] A1: first
   - Run: `true`
 - [P] **A2** — second
-3. [x] **A3:** third
+3. [x] **A3.** third
 ### Checklist
   - [~] B.B5.B2: nested
 - [ ] no id
