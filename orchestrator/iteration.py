@@ -8,12 +8,11 @@ from datetime import datetime
 from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.briefing import next_stamp
 from orchestrator.facts import TurnRecord, Verdict
-from orchestrator.layout import HANDOFF, stamp_of_hub
+from orchestrator.layout import HANDOFF, PLANS, latest_stamp, stamp_of_hub
 from orchestrator.listening import listen
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.roles import ENGINEER, SUPERVISOR, RoleSpec
 from orchestrator.session import Session
-from orchestrator.state import State
 from orchestrator.steps.base import Turn
 from orchestrator.turn import Abandoned, run_turn
 
@@ -22,8 +21,12 @@ __all__ = ["iterate"]
 _ATTEMPTS_AT_A_HANDOFF = 2
 
 
-def _last_stamp(state: State) -> datetime | None:
-    return stamp_of_hub(state.turns[-1].hub) if state.turns else None  # each is later than the one before
+def _last_stamp(session: Session) -> datetime | None:
+    """Stamp of the last hub: of the run, or before its first turn of whatever its base brought along."""
+    turns = session.state.turns
+    if turns:
+        return stamp_of_hub(turns[-1].hub)  # each is later than the one before
+    return latest_stamp(session.worktree.git.ls_tree(session.worktree.head(), PLANS))
 
 
 def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
@@ -53,7 +56,7 @@ def _play(session: Session, role: RoleSpec, turn: Turn, title: str) -> TurnRecor
 
 
 def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord | Abandoned:
-    stamp = next_stamp(_last_stamp(session.state))
+    stamp = next_stamp(_last_stamp(session))
     refusals: tuple[str, ...] = ()
     for _ in range(_ATTEMPTS_AT_A_HANDOFF):
         state = replace(session.state, iteration=iteration)

@@ -111,6 +111,7 @@ class Journal:
         except (TypeError, ValueError) as error:
             raise JournalError(f"event {kind}: expected JSON values, came {error}; convert them first") from error
         line = _seal(body)
+        self._check_place()
         try:
             written = os.write(self._descriptor, line)
             os.fsync(self._descriptor)
@@ -128,6 +129,17 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _check_place(self) -> None:
+        """Check that the file is the one that was opened, with nothing but what was written here."""
+        there = self.path.stat() if self.path.exists() else None
+        if there is None or there.st_ino != os.fstat(self._descriptor).st_ino:
+            raise JournalError(
+                f"{self.path}: expected the file that was opened, came none: somebody removed it; start again"
+            )
+        if there.st_size != self._size:
+            what = f"expected {self._size} bytes, came {there.st_size}: somebody else wrote to it"
+            raise JournalError(f"{self.path}: {what}; start again, and the line is found and named")
 
     def _undo(self, kind: str, reason: str) -> JournalError:
         os.ftruncate(self._descriptor, self._size)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from orchestrator.records.hub import hub_stamp, parse_hub_stamp
 from orchestrator.records.ledger import Item
+from orchestrator.records.stamps import parse_stamp
 
 __all__ = [
     "ARCHIVES",
@@ -16,12 +19,15 @@ __all__ = [
     "MEASURED",
     "MEMORY",
     "OWN_DOCUMENTS",
+    "PLANS",
     "hub_path",
+    "latest_stamp",
     "plan_path",
     "stamp_of_hub",
     "summary_path",
 ]
 
+PLANS = "plans/active"
 MEMORY = "galph_memory.md"
 HANDOFF = "input.md"
 LEDGER = "docs/fix_plan.md"
@@ -30,6 +36,8 @@ MANIFEST = "manifest.json"
 MEASURED = "measured.json"
 ARCHIVES = {MEMORY: "docs/archive/galph_memory.md", LEDGER: "docs/archive/fix_plan.md"}
 OWN_DOCUMENTS = (MEMORY, HANDOFF, LEDGER, FINDINGS)
+
+_HUB = re.compile(rf"{PLANS}/[^/]+/reports/([^/]+)/")
 
 
 def plan_path(item: Item) -> str:
@@ -50,3 +58,9 @@ def hub_path(item_id: str, stamp: datetime) -> str:
 def stamp_of_hub(path: str) -> datetime:
     """Return the time stamp in a hub's path."""
     return parse_hub_stamp(path.rstrip("/").rpartition("/")[2])
+
+
+def latest_stamp(paths: Iterable[str]) -> datetime | None:
+    """Return the latest stamp of the hubs that files lie in; None where there is no hub."""
+    stamps = {parse_stamp(match[1]) for path in paths if (match := _HUB.match(path))}
+    return max((stamp for stamp in stamps if stamp), default=None)

@@ -65,8 +65,8 @@ class Objects:
             said = self.close() or error
             if was_kept and not isinstance(error, TimeoutError):
                 return self.ask(name)  # somebody ended the one we had
-            limit = f"{self._timeout_s:g} s"
-            raise GitError(f"git cat-file {name}: expected an answer within {limit}, came none: {said}") from error
+            came = f"none within {self._timeout_s:g} s: {said}; look with `git fsck`"
+            raise GitError(f"git cat-file {name}: expected an answer, came {came}") from error
 
     def get(self, name: str, kind: str) -> Found:
         """Return an object that has to be there and to be of this kind; GitError if it is not."""

@@ -102,7 +102,7 @@ def find_workspace(start: Path) -> Workspace:
         root = Path(Git(start).text("rev-parse", "--show-toplevel"))
     except GitError as error:
         raise WorkspaceError(
-            f"{start}: not inside a git checkout; run `git init` there or name another folder"
+            f"{start}: not inside a git checkout; run `git init` there, clone it if it is bare, or name another folder"
         ) from error
     if _HOME in root.parts:  # called from inside a run's worktree: the repository is the one around it
         root = Path(*root.parts[: root.parts.index(_HOME)])
@@ -174,7 +174,7 @@ class RunWorktree:
 
     @property
     def _link(self) -> bytes:
-        return f"gitdir: {self.git.git_dir}\n".encode()
+        return b"gitdir: " + os.fsencode(str(self.git.git_dir)) + b"\n"
 
     def restore(self, tree: str) -> None:
         """Make the worktree hold `tree`; untracked files go, ignored ones stay."""

@@ -38,8 +38,8 @@ def collect(turn: Turn) -> Turn:
     """Turn the worktree into a tree; commits the agent made are folded into the turn."""
     worktree = turn.session.worktree
     worktree.take_over(turn.base, turn.id)
-    shutil.rmtree(turn.stage)
-    turn.stage.mkdir()  # whatever the agent may have put there is not the harness's
+    shutil.rmtree(turn.stage, ignore_errors=True)
+    turn.stage.mkdir(parents=True)  # whatever the agent may have put there is not the harness's
     tree = worktree.write_tree()
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
 
