@@ -21,6 +21,7 @@ __all__ = [
     "end_all",
     "find_family",
     "find_orphans",
+    "is_living",
     "make_mark",
     "open_pidfd",
     "own_identity",
@@ -142,6 +143,12 @@ def own_identity() -> str | None:
 def make_mark() -> dict[str, str]:
     """Return the variable that names this process in the environment of whatever its children start."""
     return {_MARK: _mark_of(os.getpid())}
+
+
+def is_living(pid: int, identity: str | None) -> bool:
+    """Whether the very process that `own_identity` told apart still runs."""
+    process = _read_process(pid)
+    return process is not None and not process.zombie and (identity or "").startswith(f"{_boot()}:{process.start}:")
 
 
 def find_orphans(pid: int, start_time: str | None) -> list[Process]:

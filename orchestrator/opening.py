@@ -14,11 +14,11 @@ from types import FrameType
 
 from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
-from orchestrator.errors import OrchestratorError, is_shortage
+from orchestrator.errors import LockError, OrchestratorError, is_shortage
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.inbox import waiting_requests
 from orchestrator.journal import Journal
-from orchestrator.lineage import own_identity, sweep_orphans
+from orchestrator.lineage import is_living, own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
 from orchestrator.prompts import Prompts, prompt_folders
 from orchestrator.rebuild import find_runs, rebuild_run
@@ -121,7 +121,7 @@ def open_session(
     Raises
     ------
     LockError
-        Another loop works on this repository.
+        Another loop works on this repository, or on the one this is a copy of.
     JournalError
         The journal is damaged.
     ConfigError
@@ -142,6 +142,9 @@ def open_session(
         journal = stack.enter_context(Journal.open(workspace.journal_path))
         stack.callback(live.close)
         for pid, identity in fold(journal.events).harness:  # before anything is read that they may still write
+            if pid != os.getpid() and is_living(pid, identity):  # it holds another lock than this one
+                cure = f"in a copy of a repository whose loop runs, remove {workspace.home}; else end that process"
+                raise LockError(f"{workspace.journal_path}: process {pid}, which opened this run, still works; {cure}")
             sweep_orphans(pid, identity)
         run, new = _run(workspace, journal, live, fresh=fresh, resume=resume)
         journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -314,3 +315,21 @@ def test_fresh_starts_a_new_run_beside_the_old_one(make_project: Make) -> None:
     assert done.summary["branch"] == "loop/run-2"
     assert project.git("rev-list", "--count", "main..loop/run-1") == "2"
     assert project.git("rev-list", "--count", "main..loop/run-2") == "2"
+
+
+def test_a_loop_in_a_copy_of_a_repository_leaves_the_loop_of_the_original_alone(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    first = start(project, "--agent-command", make_actor("import time; time.sleep(30)"))
+    try:
+        wait_for(lambda: (project.root / ".orchestrator/turns/run-1/0001-galph/agent.log").exists())
+        copy = Project(project.root.parent / "copy")
+        shutil.copytree(project.root, copy.root, symlinks=True)
+        done = copy.loop()
+        assert done.code == 75
+        assert f"process {first.pid}, which opened this run, still works" in done.said
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGINT)
+        assert first.wait(20) == 130
