@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from . import tiny
 from .conftest import Project
 from .test_loop import start
 
@@ -29,6 +33,11 @@ def left_behind(project: Project) -> dict[str, str]:
     return {name: re.sub(timeless, "…", text) for name, text in texts.items()}
 
 
+def kill(running: subprocess.Popen[bytes]) -> None:
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_loop_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(make_project: Make, seed: int) -> None:
@@ -37,8 +46,7 @@ def test_a_loop_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(m
     for _ in range(6):
         running = start(project)
         time.sleep(moments.uniform(0.05, 2.5))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
+        kill(running)
     done = project.loop()
     assert done.code == 0, done.said
     assert done.focus("MEAN-FIX-001")["iterations"] == 2
@@ -51,3 +59,59 @@ def test_a_loop_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(m
     project.git("clone", "-q", "-b", "main", str(project.root), str(other.root))
     assert other.loop().code == 0
     assert found == left_behind(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_ten_kills_of_a_quick_loop_leave_what_an_uninterrupted_run_leaves(tmp_path: Path, seed: int) -> None:
+    project = tiny.make(tmp_path, "BCDEF")
+    expected = tiny.undisturbed(project)
+    moments = random.Random(seed)  # noqa: S311 -- as above
+    for _ in range(10):
+        running = start(project, *tiny.arguments(project))
+        time.sleep(moments.uniform(0.1, 1.1))
+        kill(running)
+        assert running.returncode == -signal.SIGKILL, "a run that has ended cannot be killed: let it be longer"
+    done = project.loop(*tiny.arguments(project))
+    assert done.code == 0, done.said
+    assert tiny.left_behind(project) == expected
+
+
+def children_at_work(project: Project) -> list[int]:
+    """Processes that work for the loop: agents, the scripts of rows, git."""
+    folder = os.fsencode(project.root)
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            is_child = process.name.isdigit() and b"ORCHESTRATOR_PARENT=" in (process / "environ").read_bytes()
+            if is_child and folder in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 204))
+def test_kills_of_agents_and_verification_children_cost_a_turn_and_never_the_run(tmp_path: Path, seed: int) -> None:
+    project = tiny.make(tmp_path, "B")
+    script = tmp_path / "disk/agent.sh"
+    script.write_text(script.read_text() + "sleep 0.1\n")
+    chance = random.Random(seed)  # noqa: S311 -- as above
+    killed = 0
+    for _ in range(8):
+        running = start(project, *tiny.arguments(project))
+        end = time.monotonic() + chance.uniform(0.5, 1.5)
+        while time.monotonic() < end and running.poll() is None:
+            for child in children_at_work(project)[:1]:
+                if killed < 5 and chance.random() < 0.3:
+                    killed += 1
+                    os.kill(child, signal.SIGKILL)
+            time.sleep(0.02)
+        kill(running)
+    done = project.loop(*tiny.arguments(project))
+    assert done.code in {0, 12}, done.said
+    assert killed > 0
+    found = tiny.left_behind(project)
+    assert (found["open"], found["worktree"], found["locks"]) == (None, "", [])
+    assert found["user"] == project.git("status", "--porcelain")
