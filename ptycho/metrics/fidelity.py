@@ -10,12 +10,11 @@ import scipy.special
 from numpy.typing import NDArray
 
 from ptycho.errors import ShapeError
+from ptycho.physics.statistics import LAMBDA_FLOOR, expected_amplitude_error, expected_deviance
 
 __all__ = [
     "FrameScores",
     "bootstrap_error",
-    "expected_amplitude_error",
-    "expected_deviance",
     "fit_frame_factors",
     "fourier_error",
     "score_frames",
@@ -23,9 +22,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-LAMBDA_FLOOR = 1e-6  # keeps log λ finite where the model says that no photon can arrive
-SERIES_FROM = 64.0  # above this λ the asymptotic series are good to 1e-6
-TABLE_POINTS = 1025
 SLAB = 16  # frames scored at a time: float64 copies of a whole scan would be large
 
 
@@ -183,38 +179,6 @@ def fit_frame_factors(counts: NDArray[np.floating], model: NDArray[np.floating],
     return factors
 
 
-def expected_amplitude_error(lam: FloatArray) -> FloatArray:
-    """Return E[(√k − √λ)²] for k ~ Poisson(λ), for each element of `lam`.
-
-    It is 2λ at low λ, at most 0.455 (λ = 1.11), and ¼ + 7/(64 λ) + 75/(512 λ²) + … at high λ: the often
-    quoted ¼ alone is wrong where most pixels of a diffraction pattern lie.
-
-    Parameters
-    ----------
-    lam
-        Mean counts, any shape, ≥ 0.
-    """
-    root = _table_roots()
-    table = 2 * root**2 - 2 * root * _poisson_means(root**2, np.sqrt)
-    return _look_up(lam, root, table, 0.25 + 7 / 64 * _inverse(lam) + 75 / 512 * _inverse(lam) ** 2)
-
-
-def expected_deviance(lam: FloatArray) -> FloatArray:
-    """Return E[2(λ − k + k ln(k/λ))] for k ~ Poisson(λ), for each element of `lam`.
-
-    Near 2 λ ln(1/λ) at low λ, at most 1.16 (λ = 1.34), and 1 + 1/(6 λ) + 1/(6 λ²) + … at high λ.
-
-    Parameters
-    ----------
-    lam
-        Mean counts, any shape, ≥ 0.
-    """
-    root = _table_roots()
-    mean = _poisson_means(root**2, lambda k: scipy.special.xlogy(k, k))
-    table = 2 * (mean - scipy.special.xlogy(root**2, root**2))
-    return _look_up(lam, root, table, 1 + _inverse(lam) / 6 + _inverse(lam) ** 2 / 6)
-
-
 def bootstrap_error(statistic: Callable[..., float], *groups: FrameScores, seed: int, resamples: int = 200) -> float:
     """Return the standard error of ``statistic(*groups)`` when frames are drawn again with replacement.
 
@@ -237,30 +201,6 @@ def bootstrap_error(statistic: Callable[..., float], *groups: FrameScores, seed:
         for _ in range(resamples)
     ]
     return float(np.std(values, ddof=1))
-
-
-def _table_roots() -> FloatArray:
-    """Return the nodes of the tables in √λ, dense towards 0, where the expectations bend most for their size."""
-    nodes: FloatArray = np.sqrt(SERIES_FROM) * np.linspace(0, 1, TABLE_POINTS) ** 2
-    return nodes
-
-
-def _poisson_means(lam: FloatArray, of: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """Return E[of(k)] by summing the Poisson distribution far beyond its tail."""
-    k = np.arange(SERIES_FROM + 12 * np.sqrt(SERIES_FROM))
-    weights = np.exp(scipy.special.xlogy(k, lam[:, None]) - lam[:, None] - scipy.special.gammaln(k + 1))
-    means: FloatArray = weights @ of(k)
-    return means
-
-
-def _look_up(lam: FloatArray, root: FloatArray, table: FloatArray, series: FloatArray) -> FloatArray:
-    """Interpolate the table below `SERIES_FROM`, take the series above."""
-    return np.where(lam < SERIES_FROM, np.interp(np.sqrt(lam), root, table), series)
-
-
-def _inverse(lam: FloatArray) -> FloatArray:
-    """Return 1/λ where the series is used; its value elsewhere is never looked at."""
-    return 1 / np.maximum(lam, SERIES_FROM)
 
 
 def _check_frames(counts: NDArray[np.floating], model: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ptycho.physics.canvas import split_positions
 from ptycho.physics.patches import extract_patches, scatter_patches
 from ptycho.physics.propagation import ComplexArray, backpropagate, propagate
+from ptycho.physics.shapes import check_patches
 from ptycho.physics.shift import shift_probe, unshift_probe
 
-__all__ = ["diffract", "diffract_adjoint_object", "diffract_adjoint_probe", "predict_intensity"]
+__all__ = ["diffract", "diffract_adjoint_object", "diffract_adjoint_probe", "predict_intensity", "predict_patches"]
 
 SLAB_FRAMES = 32  # frames handled at a time: the working set stays in the cache
 
@@ -87,6 +88,7 @@ def predict_intensity(
     *,
     gain: float = 1.0,
     background: float | NDArray[np.floating] = 0.0,
+    mask: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.floating]:
     """Return λ, the expected intensity of every frame and pixel: λ_j = gain · Σ_m |F ψ_jm|² + background.
 
@@ -104,6 +106,8 @@ def predict_intensity(
         Detector units per photon.
     background
         Added to every frame: a number or (h, w).
+    mask
+        (h, w) bool, True where the detector can be believed; λ is 0 elsewhere. None believes every pixel.
 
     Returns
     -------
@@ -119,6 +123,48 @@ def predict_intensity(
     expected = np.empty((len(positions), *probe.shape[1:]), precision)
     for start in range(0, len(positions), SLAB_FRAMES):
         slab = slice(start, start + SLAB_FRAMES)
-        fields = diffract(obj, origin, probe, positions[slab])
-        expected[slab] = gain * (fields.real**2 + fields.imag**2).sum(axis=1) + background
+        expected[slab] = _detect(diffract(obj, origin, probe, positions[slab]), gain, background, mask)
     return expected
+
+
+def predict_patches(
+    patches: ComplexArray,
+    probe: ComplexArray,
+    *,
+    gain: float = 1.0,
+    background: float | NDArray[np.floating] = 0.0,
+    mask: NDArray[np.bool_] | None = None,
+) -> NDArray[np.floating]:
+    """Return λ of object patches that lie under the probe already: what a network predicts goes this way.
+
+    Parameters
+    ----------
+    patches
+        (..., h, w) complex, O(r_j + s − (h//2, w//2)).
+    probe, gain, background, mask
+        As in `predict_intensity`.
+
+    Returns
+    -------
+    array
+        (..., h, w), DC at (h//2, w//2).
+
+    Raises
+    ------
+    ShapeError
+        If patches and probe have different frames.
+    """
+    check_patches(patches.shape, probe.shape)
+    return _detect(propagate(probe * patches[..., None, :, :]), gain, background, mask)
+
+
+def _detect(
+    fields: ComplexArray,
+    gain: float,
+    background: float | NDArray[np.floating],
+    mask: NDArray[np.bool_] | None,
+) -> NDArray[np.floating]:
+    """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
+    expected: NDArray[np.floating] = gain * (fields.real**2 + fields.imag**2).sum(axis=-3) + background
+    expected = expected.astype(fields.real.dtype, copy=False)
+    return expected if mask is None else expected * mask

@@ -8,12 +8,11 @@ from ptycho.errors import ShapeError
 from ptycho.metrics.fidelity import (
     FrameScores,
     bootstrap_error,
-    expected_amplitude_error,
-    expected_deviance,
     fit_frame_factors,
     fourier_error,
     score_frames,
 )
+from ptycho.physics.statistics import expected_amplitude_error, expected_deviance
 
 LAMBDAS = np.array([0.003, 0.03, 0.3, 1.1, 3.0, 20.0, 63.9, 64.1, 400.0])
 

@@ -8,13 +8,11 @@ from ptycho.errors import ShapeError
 from ptycho.physics import (
     extract_patches,
     make_canvas,
-    merge_patches,
     predict_intensity,
-    scatter_patches,
     split_positions,
 )
-from ptycho.physics.forward import diffract, diffract_adjoint_object
-from ptycho.physics.registry import make_setting
+from ptycho.physics.forward import diffract, diffract_adjoint_object, predict_patches
+from ptycho.physics.setting import make_setting
 
 
 def gaussian(y: NDArray[np.floating], x: NDArray[np.floating], width: float) -> NDArray[np.floating]:
@@ -102,21 +100,24 @@ def test_the_gradient_of_the_amplitude_loss_agrees_with_finite_differences() -> 
     assert slope == pytest.approx(np.vdot(gradient, direction).real, rel=1e-6)
 
 
-@pytest.mark.parametrize("frame_shape", [(8, 11), (9, 6)], ids=str)
-def test_extracting_then_merging_gives_the_object_back(frame_shape: tuple[int, int]) -> None:
-    rng = np.random.default_rng(7)
-    positions = np.stack(np.meshgrid(np.arange(0, 12, 3), np.arange(0, 18, 2), indexing="ij"), -1)
-    positions = positions.reshape(-1, 2).astype(float)
-    canvas = make_canvas(positions, frame_shape)
-    obj = rng.standard_normal(canvas.shape) + 1j * rng.standard_normal(canvas.shape)
-    corners, _ = split_positions(positions, canvas.origin, frame_shape)
-    weights = rng.uniform(0.1, 1, frame_shape)
-    patches = extract_patches(obj, corners, frame_shape)
-    merged, support = merge_patches(patches, weights, corners, canvas.shape)
-    covered = scatter_patches(np.ones_like(patches), corners, canvas.shape).real > 0
-    np.testing.assert_array_equal(support, covered)
-    np.testing.assert_allclose(merged[support], obj[support], atol=1e-12)
-    assert (merged[~support] == 0).all()
+def test_pixels_that_cannot_be_believed_are_dark() -> None:
+    setting = make_setting((7, 9))
+    arguments = (setting.obj, setting.origin, setting.probe, setting.positions)
+    whole = predict_intensity(*arguments, background=0.5)
+    masked = predict_intensity(*arguments, background=0.5, mask=setting.mask)
+    np.testing.assert_array_equal(masked, whole * setting.mask)
+
+
+def test_patches_under_the_probe_predict_what_their_object_does() -> None:
+    setting = make_setting((7, 9), modes=3)
+    positions = np.round(setting.positions)
+    corners, _ = split_positions(positions, setting.origin, setting.frame_shape)
+    patches = extract_patches(setting.obj, corners, setting.frame_shape)
+    expected = predict_intensity(setting.obj, setting.origin, setting.probe, positions, gain=2.0, background=0.1)
+    predicted = predict_patches(patches, setting.probe, gain=2.0, background=0.1)
+    np.testing.assert_allclose(predicted, expected, atol=1e-12 * expected.max())
+    with pytest.raises(ShapeError, match=r"probe: expected shape \(3, 7, 8\), found \(3, 7, 9\)"):
+        predict_patches(patches[:, :, :8], setting.probe)
 
 
 def test_a_patch_that_leaves_the_canvas_is_named() -> None:

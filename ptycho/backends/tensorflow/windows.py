@@ -1,0 +1,102 @@
+"""Windows of canvases in TensorFlow: cut out, added back, at whole pixels and between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from ptycho.physics.shapes import check_inside
+
+__all__ = [
+    "add_blocks",
+    "check_inside_if_known",
+    "cut_blocks",
+    "float64",
+    "known_shape",
+    "sample_windows",
+    "spread_windows",
+]
+
+
+def float64(values: ArrayLike) -> tf.Tensor:
+    """Return numbers as a float64 tensor."""
+    return tf.cast(values, tf.float64)
+
+
+def known_shape(tensor: tf.Tensor) -> list[Any]:
+    """Return each length of a tensor: an int where a graph knows it, else a scalar tensor."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+
+
+def check_inside_if_known(points: tf.Tensor, window_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:
+    """Raise ShapeError if a window leaves its canvas; a graph being traced has no values to look at."""
+    if tf.executing_eagerly():
+        check_inside(points.numpy(), window_shape, canvas_shape)
+
+
+def sample_windows(
+    canvases: tf.Tensor, owners: tf.Tensor, points: tf.Tensor, window_shape: tuple[int, int]
+) -> tf.Tensor:
+    """Port of `ptycho.physics.interpolation.sample_windows`."""
+    h, w = window_shape
+    corners = tf.floor(points)
+    f_y, f_x = _fractions(points - corners, canvases.dtype)
+    blocks = cut_blocks(canvases, owners, corners, (h + 1, w + 1))
+    rows = (1 - f_y) * blocks[:, :-1] + f_y * blocks[:, 1:]
+    return (1 - f_x) * rows[:, :, :-1] + f_x * rows[:, :, 1:]
+
+
+def spread_windows(
+    windows: tf.Tensor, owners: tf.Tensor, points: tf.Tensor, stack_shape: tuple[Any, int, int]
+) -> tf.Tensor:
+    """Port of `ptycho.physics.interpolation.spread_windows`."""
+    corners = tf.floor(points)
+    f_y, f_x = _fractions(points - corners, windows.dtype)
+    none, before, after = [0, 0], [1, 0], [0, 1]
+    rows = tf.pad((1 - f_x) * windows, [none, none, after]) + tf.pad(f_x * windows, [none, none, before])
+    blocks = tf.pad((1 - f_y) * rows, [none, after, none]) + tf.pad(f_y * rows, [none, before, none])
+    return add_blocks(blocks, owners, corners, stack_shape)
+
+
+def cut_blocks(canvases: tf.Tensor, owners: tf.Tensor, corners: tf.Tensor, block_shape: tuple[int, int]) -> tf.Tensor:
+    """Return blocks (n, h, w) of canvases (b, H, W) whose sample (0, 0) lies at `corners` (n, 2), 0 outside."""
+    _, height, width = known_shape(canvases)
+    index, inside = _address(owners, corners, block_shape, (height, width))
+    blocks = tf.gather(tf.reshape(canvases, [-1]), index)
+    return tf.where(inside, blocks, tf.zeros_like(blocks))
+
+
+def add_blocks(
+    blocks: tf.Tensor, owners: tf.Tensor, corners: tf.Tensor, stack_shape: tuple[Any, int, int]
+) -> tf.Tensor:
+    """Add blocks (n, h, w) into empty canvases (b, H, W): the adjoint of `cut_blocks`."""
+    _, h, w = known_shape(blocks)
+    index, inside = _address(owners, corners, (h, w), stack_shape[1:])
+    inner = tf.where(inside, blocks, tf.zeros_like(blocks))
+    pixels = stack_shape[0] * stack_shape[1] * stack_shape[2]
+    flat = tf.math.unsorted_segment_sum(tf.reshape(inner, [-1]), tf.reshape(index, [-1]), pixels)
+    return tf.reshape(flat, stack_shape)
+
+
+def _fractions(fractions: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return f_y and f_x, each (n, 1, 1), of a dtype."""
+    precise = tf.cast(fractions, dtype)
+    return precise[:, 0, None, None], precise[:, 1, None, None]
+
+
+def _address(
+    owners: tf.Tensor, corners: tf.Tensor, block_shape: tuple[Any, Any], canvas_shape: tuple[Any, Any]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return flat indices (n, h, w) into the stack of canvases, and whether each lies on its own canvas."""
+    lines, within = [], []
+    for axis in (0, 1):
+        line = tf.cast(corners, tf.int64)[:, axis, None] + tf.range(block_shape[axis], dtype=tf.int64)
+        limit = tf.cast(canvas_shape[axis], tf.int64)
+        within.append((line >= 0) & (line < limit))
+        lines.append(tf.clip_by_value(line, tf.zeros_like(limit), limit - 1))
+    height, width = (tf.cast(size, tf.int64) for size in canvas_shape)
+    rows = (tf.cast(owners, tf.int64)[:, None] * height + lines[0]) * width
+    return rows[:, :, None] + lines[1][:, None, :], within[0][:, :, None] & within[1][:, None, :]

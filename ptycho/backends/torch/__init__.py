@@ -1,0 +1,24 @@
+"""The operators in PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptycho.backends.torch import losses, operators
+
+__all__ = ["asarray", "losses", "operators", "to_numpy"]
+
+
+def asarray(array: NDArray[Any]) -> torch.Tensor:
+    """Return a tensor that owns a copy of an array."""
+    return torch.tensor(np.asarray(array))
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor's values, from any device and without its gradient."""
+    values: NDArray[Any] = tensor.detach().resolve_conj().cpu().numpy()
+    return values
