@@ -20,5 +20,5 @@ def asarray(array: NDArray[Any]) -> torch.Tensor:
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
     """Return a tensor's values, from any device and without its gradient."""
-    values: NDArray[Any] = tensor.detach().resolve_conj().cpu().numpy()
+    values: NDArray[Any] = tensor.detach().resolve_conj().resolve_neg().cpu().numpy()
     return values

@@ -61,7 +61,7 @@ def add_blocks(
     index, inside = _address(owners, corners, (blocks.shape[1], blocks.shape[2]), stack_shape[1:])
     flat = blocks.new_zeros(stack_shape[0] * stack_shape[1] * stack_shape[2])
     inner = torch.where(inside, blocks, torch.zeros_like(blocks))
-    return flat.index_add(0, index.reshape(-1), inner.reshape(-1)).reshape(stack_shape)
+    return flat.scatter_add(0, index.reshape(-1), inner.reshape(-1)).reshape(stack_shape)
 
 
 def _fractions(fractions: torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
