@@ -104,6 +104,33 @@ def test_merging_a_batch_gives_every_group_as_it_is_alone(b: int, c: int, backen
         np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), support)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # torch's compiler on complex numbers
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_one_compiled_graph_merges_batches_of_any_size(backend: str) -> None:
+    chosen, padded = load(backend), (11, 17)
+
+    def merge(patches: Any, offsets: Any, weights: Any) -> Any:
+        return chosen.operators.merge_groups(patches, offsets, weights, padded)[0]
+
+    if backend == "torch":
+        import torch  # noqa: PLC0415 -- a framework is imported where it is used
+
+        torch.compiler.reset()
+        compiled = torch.compile(merge, fullgraph=True, dynamic=True)
+    else:
+        import tensorflow as tf  # noqa: PLC0415 -- a framework is imported where it is used
+
+        shapes = ((None, 6, 9, 4), tf.complex64), ((None, 4, 2), tf.float64), ((6, 9), tf.float64)
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in shapes]
+        compiled = tf.function(merge, input_signature=specs)
+    for b in (1, 15, 16, 17, 40, 159):
+        alone = merge_one_by_one(b, 4, padded)
+        merged = chosen.to_numpy(compiled(*map(chosen.asarray, draw_groups(b, 4))))
+        assert merged.shape == alone.shape
+        assert np.abs(merged - alone).max() <= 1e-5 * np.abs(alone).max()
+
+
 def test_groups_that_differ_come_out_different() -> None:
     patches, offsets, weights = draw_groups(40, 4)
     merged, _ = merge_groups(patches, offsets, weights, (11, 17))
