@@ -2,17 +2,13 @@
 
 from ptycho.physics.canvas import Canvas, make_canvas, split_positions
 from ptycho.physics.forward import predict_intensity
-from ptycho.physics.groups import merge_groups, sample_groups, spread_groups
 from ptycho.physics.patches import extract_patches, scatter_patches
 
 __all__ = [
     "Canvas",
     "extract_patches",
     "make_canvas",
-    "merge_groups",
     "predict_intensity",
-    "sample_groups",
     "scatter_patches",
     "split_positions",
-    "spread_groups",
 ]
