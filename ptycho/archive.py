@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ptycho.errors import DataError
 
-__all__ = ["Arrays", "load_arrays", "parse_json_entry", "read_arrays", "render_json_entry", "save_arrays"]
+__all__ = ["Arrays", "check_keys", "load_arrays", "parse_json_entry", "read_arrays", "render_json_entry", "save_arrays"]
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -35,7 +35,7 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_arrays(path: Path, required: tuple[str, ...] = ()) -> Arrays:
+def load_arrays(path: Path, required: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> Arrays:
     """Return all arrays of the .npz file at `path`; as `read_arrays`.
 
     Raises
@@ -45,12 +45,12 @@ def load_arrays(path: Path, required: tuple[str, ...] = ()) -> Arrays:
     """
     try:
         with path.open("rb") as file:
-            return read_arrays(file, str(path), required)
+            return read_arrays(file, str(path), required, skip)
     except OSError as error:
         raise DataError(f"{path}: expected an .npz file: {error.strerror}") from error
 
 
-def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = ()) -> Arrays:
+def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> Arrays:
     """Return all arrays of an open .npz file.
 
     Parameters
@@ -61,6 +61,8 @@ def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = ()) -> A
         What to call it in errors.
     required
         Keys that must be there.
+    skip
+        Keys that are not read.
 
     Raises
     ------
@@ -69,14 +71,19 @@ def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = ()) -> A
     """
     try:
         with np.load(file, allow_pickle=False) as archive:
-            arrays: Arrays = {key: archive[key] for key in archive.files}
+            arrays: Arrays = {key: archive[key] for key in archive.files if key not in skip}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{where}: expected a complete .npz file of plain arrays: {error}") from error
+    check_keys(arrays, required, where)
+    return arrays
+
+
+def check_keys(arrays: Mapping[str, NDArray[np.generic]], required: tuple[str, ...], where: str) -> None:
+    """Raise `DataError` unless all required keys are there; `where` says in which file they should be."""
     missing = [key for key in required if key not in arrays]
     if missing:
         found = ", ".join(f"{key} {array.shape}" for key, array in sorted(arrays.items())) or "no arrays"
         raise DataError(f"{where}: expected key {missing[0]!r}, found {found}")
-    return arrays
 
 
 def render_json_entry(value: Mapping[str, object]) -> NDArray[np.generic]:

@@ -79,7 +79,7 @@ def test_fractions_need_a_declared_kind(tmp_path: Path) -> None:
         ("diff3d", lambda a: a - 1e6, "diff3d: expected finite values >= 0"),
         ("diff3d", lambda a: np.where(a == a.max(), np.nan, a), "diff3d: expected finite values >= 0"),
         ("ycoords", lambda a: a[:2], r"ycoords: expected \(4,\) .* found \(2,\)"),
-        ("ycoords", lambda a: a * np.nan, "probe_positions: expected finite values"),
+        ("ycoords", lambda a: a * np.nan, "ycoords: expected finite values"),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path: Path, key: str, change: object, message: str) -> None:
