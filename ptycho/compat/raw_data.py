@@ -20,11 +20,13 @@ from ptycho.data.scan import DataKind, Scan
 from ptycho.data.scan_file import FORMAT as SCAN_FORMAT
 from ptycho.data.scan_file import load_scan, make_scan
 from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.hdf5 import load_hdf5_arrays, save_hdf5_arrays
 
 __all__ = ["FORMAT", "RawData"]
 
 FORMAT = "ptycho-raw/1"
 HDF5_SUFFIXES = (".h5", ".hdf5")
+ARRAYS = (*REQUIRED, "scan_index", "objectGuess", "xcoords_start", "ycoords_start", "mask")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +85,7 @@ class RawData:
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
         check_published(self._arrays())
-        if self.kind is not find_kind(self.diff3d, self.kind):
-            raise ShapeError(f"diff3d: expected numbers of the kind {self.kind}")
+        find_kind(self.diff3d, self.kind)
 
     def __len__(self) -> int:
         return len(self.diff3d)
@@ -135,7 +136,7 @@ class RawData:
         Parameters
         ----------
         path
-            The file; its content tells the format.
+            The file: HDF5 when its name ends in .h5 or .hdf5, else .npz.
         kind
             What the numbers of a published file are, when they are not whole.
         memory_map
@@ -194,8 +195,6 @@ class RawData:
         if path.suffix == ".npz":
             save_arrays(path, arrays)
         elif path.suffix in HDF5_SUFFIXES:
-            from ptycho.hdf5 import save_hdf5_arrays  # noqa: PLC0415 -- h5py is loaded when a file needs it
-
             save_hdf5_arrays(path, arrays)
         else:
             raise ConfigError(f"{path}: expected a name that ends in .npz, .h5 or .hdf5, found {path.suffix!r}")
@@ -301,8 +300,7 @@ class RawData:
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of the record by name."""
-        names = (*REQUIRED, "scan_index", "objectGuess", "xcoords_start", "ycoords_start", "mask")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
 
     @classmethod
     def _from_source(cls, arrays: dict[str, Any], kind: DataKind | None, frame: CoordinateFrame) -> RawData:
@@ -329,8 +327,7 @@ class RawData:
     @classmethod
     def _from_arrays(cls, arrays: dict[str, Any], kind: DataKind, frame: CoordinateFrame) -> RawData:
         """Bring arrays of intensities to the record's dtypes."""
-        names = (*REQUIRED, "scan_index", "objectGuess", "xcoords_start", "ycoords_start", "mask")
-        kept = {name: arrays[name] for name in names if name in arrays}
+        kept = {name: arrays[name] for name in ARRAYS if name in arrays}
         for name, array in kept.items():
             if "coords" in name:
                 kept[name] = array.astype(np.float64)
@@ -341,8 +338,4 @@ class RawData:
 
 def _load(path: Path, skip: tuple[str, ...]) -> Arrays:
     """Return the arrays of an .npz or HDF5 file."""
-    if path.suffix in HDF5_SUFFIXES:
-        from ptycho.hdf5 import load_hdf5_arrays  # noqa: PLC0415 -- h5py is loaded when a file needs it
-
-        return load_hdf5_arrays(path, skip)
-    return load_arrays(path, skip=skip)
+    return load_hdf5_arrays(path, skip) if path.suffix in HDF5_SUFFIXES else load_arrays(path, skip=skip)
