@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.archive import Arrays, check_keys, load_arrays, save_arrays
-from ptycho.compat.coordinates import publish_coordinates
-from ptycho.data.groups import Membership, group_frames
+from ptycho.data.groups import Groups, Membership, group_frames
 from ptycho.data.mapping import map_array
 from ptycho.data.normalisation import Normalisation, fit_normalisation
 from ptycho.data.published import REQUIRED, CoordinateFrame, check_published, find_kind, square_amplitudes
@@ -21,6 +20,7 @@ from ptycho.data.scan_file import FORMAT as SCAN_FORMAT
 from ptycho.data.scan_file import load_scan, make_scan
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.hdf5 import load_hdf5_arrays, save_hdf5_arrays
+from ptycho.physics.groups import publish_offsets
 
 __all__ = ["FORMAT", "RawData"]
 
@@ -283,16 +283,14 @@ class RawData:
         fitted = normalisation or self.fit_normalisation()
         amplitudes = amplitude_rows(self.diff3d, self.mask, groups, fitted)
         obj = self.objectGuess
-        offsets, relative = publish_coordinates(groups)
-        start_offsets, start_relative = publish_coordinates(nominal)
         return {
             "diffraction": amplitudes,
             "X_full": amplitudes,
             "Y": None if obj is None else truth_rows(obj, np.zeros(2), groups, self.frame_shape),
-            "coords_offsets": offsets,
-            "coords_relative": relative,
-            "coords_start_offsets": start_offsets,
-            "coords_start_relative": start_relative,
+            "coords_offsets": _publish_centres(groups),
+            "coords_relative": publish_offsets(groups.offsets),
+            "coords_start_offsets": _publish_centres(nominal),
+            "coords_start_relative": publish_offsets(nominal.offsets),
             "nn_indices": groups.members,
             "normalisation": fitted,
             "objectGuess": obj,
@@ -334,6 +332,11 @@ class RawData:
             elif name in ("probeGuess", "objectGuess"):
                 kept[name] = array.astype(np.result_type(array.dtype, np.complex64), copy=False)
         return cls(**kept, kind=kind, frame=frame)
+
+
+def _publish_centres(groups: Groups) -> NDArray[np.floating]:
+    """Return the centres of groups (B, 1, 2, 1) in the published order, their sign kept."""
+    return publish_offsets(-groups.centres[:, None])
 
 
 def _load(path: Path, skip: tuple[str, ...]) -> Arrays:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.physics.groups import split_groups
 
 __all__ = ["Groups", "Membership", "group_frames"]
 
@@ -42,13 +43,12 @@ class Groups:
     @property
     def centres(self) -> NDArray[np.float64]:
         """(B, 2): the mean position of each group."""
-        centres: NDArray[np.float64] = self.positions[self.members].mean(axis=1)
-        return centres
+        return split_groups(self.positions[self.members])[0][:, 0]
 
     @property
     def offsets(self) -> NDArray[np.float64]:
         """(B, C, 2): the true offsets, position − centre of the group, as (y, x)."""
-        return self.positions[self.members] - self.centres[:, None]
+        return split_groups(self.positions[self.members])[1]
 
 
 def group_frames(

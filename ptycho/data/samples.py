@@ -11,6 +11,8 @@ from ptycho.data.groups import Groups
 from ptycho.data.normalisation import Normalisation
 from ptycho.data.rows import Rows
 from ptycho.errors import ShapeError
+from ptycho.physics.interpolation import sample_windows
+from ptycho.physics.shapes import check_inside
 
 __all__ = ["amplitude_rows", "cut_patches", "truth_rows"]
 
@@ -90,26 +92,9 @@ def cut_patches(
     ShapeError
         If a patch leaves the object.
     """
-    index = positions - origin
-    corners = np.floor(index).astype(np.intp) - np.array(frame_shape) // 2
-    part = index - np.floor(index)
-    room = np.array(obj.shape) - np.array(frame_shape)
-    outside = ((corners < 0) | (corners + (part > 0) > room)).any(axis=1)
-    if outside.any():
-        first = int(np.flatnonzero(outside)[0])
-        raise ShapeError(
-            f"patch {first}: expected a position whose patch of {frame_shape} lies inside the object {obj.shape} "
-            f"at origin {origin.tolist()}, found {positions[first].tolist()}"
-        )
-    # One row and one column more than a patch; beyond the object's edge they have no weight.
-    y, x = (
-        np.minimum(corners[:, axis, None] + np.arange(frame_shape[axis] + 1), obj.shape[axis] - 1) for axis in (0, 1)
-    )
-    seen = obj[y[:, :, None], x[:, None, :]]
-    fy, fx = (part[:, axis, None, None].astype(obj.real.dtype) for axis in (0, 1))
-    rows = (1 - fy) * seen[:, :-1] + fy * seen[:, 1:]
-    patches: NDArray[np.complexfloating] = (1 - fx) * rows[:, :, :-1] + fx * rows[:, :, 1:]
-    return patches
+    points = positions - origin - np.array(frame_shape) // 2
+    check_inside(points, frame_shape, (obj.shape[0], obj.shape[1]))
+    return sample_windows(obj[None], np.zeros(len(points), np.intp), points, frame_shape)
 
 
 def _make_rows(groups: Groups, compute: Any, frame_shape: tuple[int, int], dtype: type[np.generic]) -> Rows:  # noqa: ANN401 -- a closure

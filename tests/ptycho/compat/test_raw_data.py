@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from ptycho.archive import load_arrays
-from ptycho.compat.coordinates import true_offsets
 from ptycho.data import DataKind, Scan, save_scan
 from ptycho.data.groups import group_frames
 from ptycho.data.published import CoordinateFrame, load_published
 from ptycho.data.simulation import Simulation, simulate
 from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.physics.groups import read_offsets
 from ptycho.raw_data import RawData
 
 ENDINGS = [".npz", ".h5", ".hdf5"]
@@ -187,7 +187,7 @@ def test_ground_truth_patches_show_their_own_coordinates(raw: RawData, gridsize:
 
 
 def test_published_coordinates_are_x_first_and_relative_ones_negated() -> None:
-    """The one test of the swap and the sign: objects at (y, x), groups that are not square."""
+    """Objects at (y, x), groups that are not square."""
     positions = np.array([[1.0, 10.0], [2.0, 30.0], [5.0, 20.0], [0.0, 60.0]])
     n = len(positions)
     raw = RawData.from_coords_without_pc(positions[:, 1], positions[:, 0], np.ones((n, 4, 4), int), np.ones((4, 4)))
@@ -199,7 +199,7 @@ def test_published_coordinates_are_x_first_and_relative_ones_negated() -> None:
         np.testing.assert_allclose(row[0, 0], -(positions[members, 1] - 30))
         np.testing.assert_allclose(row[0, 1], -(positions[members, 0] - 2))
     expected = group_frames(positions, 4, neighbours=3)
-    np.testing.assert_allclose(true_offsets(grouped["coords_relative"]), expected.offsets)
+    np.testing.assert_allclose(read_offsets(grouped["coords_relative"]), expected.offsets)
 
 
 def test_nominal_positions_have_coordinates_of_their_own(raw: RawData) -> None:
