@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import traceback
@@ -31,6 +32,18 @@ def _report(error: Exception) -> str:
 
 def guarded(call: Callable[[], int]) -> int:
     """Return what the call returns, or the exit code of the error it raised, after saying what happened."""
+    code = _guarded(call)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # a terminal that was closed, a full disk: what waits there must not fail again at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout:
+                code = code or int(ExitCode.FAILURE)
+    return code
+
+
+def _guarded(call: Callable[[], int]) -> int:
     try:
         return call()
     except OrchestratorError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 __all__ = ["Live", "last_line"]
 
@@ -22,6 +23,25 @@ def last_line(log: Path | None) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
+class _Patient:
+    """A stream that drops what it cannot write: the work does not depend on a terminal that was closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class Live:
     """Terminal output of a run, on stderr so that stdout stays for results.
 
@@ -32,7 +52,7 @@ class Live:
     def __init__(self, stream: TextIO | None = None) -> None:
         from rich.console import Console  # noqa: PLC0415 -- `--help` needs the standard library only
 
-        self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self._console = Console(file=cast("TextIO", _Patient(stream or sys.stderr)), highlight=False, soft_wrap=True)
         self._started = time.monotonic()
         self._progress: Any = None
         self._who = ""

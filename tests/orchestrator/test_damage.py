@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from . import tiny
-from .conftest import Finished, Project
+from .conftest import HARNESS, Finished, Project
 from .test_loop import wait_for
 
 Make = Callable[[str], Project]
@@ -407,3 +408,36 @@ def test_a_signal_while_the_agent_works_ends_agent_and_turn_and_charges_nobody(m
     assert undone["interrupted"]
     script.write_text(good)
     assert loop(project).code == 0
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_the_loop_like_any_other_signal(make_tiny: Make) -> None:
+    project = make_tiny("")
+    let_the_agent_first(project, "sleep 1")
+    argv = ["setsid", "--ctty", sys.executable, "-P", "-m", "orchestrator.loop", *tiny.arguments(project)]
+    terminal, end = pty.openpty()
+    running = subprocess.Popen(argv, cwd=project.root, env=project.environment, stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    wait_for((project.root / ".orchestrator/turns/run-1/0001-galph/agent.log").exists)
+    os.close(terminal)
+    assert running.wait(20) == 130
+    assert loop(project).code == 0
+
+
+def test_a_bug_is_told_although_no_file_can_be_written() -> None:
+    script = (
+        "import resource, signal, sys\nfrom orchestrator.report.bug import guarded\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "sys.exit(guarded(lambda: 1 // 0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=HARNESS, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_results_that_cannot_be_written_are_no_success(make_tiny: Make) -> None:
+    project = make_tiny("")
+    argv = [sys.executable, "-P", "-m", "orchestrator", "status", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, cwd=project.root, env=project.environment, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1, done.stderr
