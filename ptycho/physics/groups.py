@@ -7,7 +7,7 @@ index (H//2, W//2) + t of its group's canvas (B, H, W, 1). Between pixels everyt
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ __all__ = [
     "accumulate_groups",
     "divide_on_support",
     "merge_groups",
+    "offset_axes",
     "padded_shape",
     "publish_offsets",
     "read_offsets",
@@ -43,7 +44,7 @@ def split_groups(positions: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 def publish_offsets(offsets: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the published array `coords_relative` (B, 1, 2, C) in order [x, y] of true offsets (B, C, 2) in (y, x).
 
-    It is −(true offset): the one place where axes and sign change. `read_offsets` is its inverse.
+    It is −(true offset): here axes and sign change, and in its inverse `offset_axes`, nowhere else.
     """
     return -np.swapaxes(offsets[..., ::-1], 1, 2)[:, None]
 
@@ -58,8 +59,12 @@ def read_offsets(coords_relative: NDArray[np.floating]) -> NDArray[np.floating]:
     """
     found = coords_relative.shape
     check_shape("coords_relative", found, (found[0], 1, 2, found[-1]), "published offsets are (B, 1, 2, C) in [x, y]")
-    published: NDArray[np.floating] = np.swapaxes(coords_relative[:, 0], 1, 2)
-    return np.swapaxes(publish_offsets(published)[:, 0], 1, 2)  # swapping and negating twice is the identity
+    return np.stack(offset_axes(coords_relative), axis=-1)
+
+
+def offset_axes(coords_relative: Any) -> tuple[Any, Any]:  # noqa: ANN401 -- arrays of any framework
+    """Return y and x, each (B, C), of the true offsets in a published `coords_relative` (B, 1, 2, C)."""
+    return -coords_relative[:, 0, 1], -coords_relative[:, 0, 0]
 
 
 def padded_shape(offsets: NDArray[np.float64], frame_shape: tuple[int, int]) -> tuple[int, int]:

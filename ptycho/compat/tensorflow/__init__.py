@@ -1,0 +1,3 @@
+"""The published names that need TensorFlow."""
+
+__all__: list[str] = []
