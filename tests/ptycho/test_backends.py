@@ -1,11 +1,13 @@
 """Backends are imported when asked for, and not before."""
 
+import doctest
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import ptycho.backends
 from ptycho.backends import load
 
 
@@ -35,3 +37,7 @@ def test_both_frameworks_work_in_one_process() -> None:
     first = one.to_numpy(one.operators.propagate(one.asarray(wave)))
     second = other.to_numpy(other.operators.propagate(other.asarray(wave)))
     np.testing.assert_allclose(first, second, atol=1e-12)
+
+
+def test_the_example_in_the_docstring_is_true() -> None:
+    assert doctest.testmod(ptycho.backends) == (0, 3)
