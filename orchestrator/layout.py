@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from orchestrator.records.hub import hub_stamp, parse_hub_stamp
-from orchestrator.records.ledger import Item
-from orchestrator.records.stamps import parse_stamp
+from orchestrator.records.hub import parse_hub_stamp
+from orchestrator.records.items import Item
+from orchestrator.records.stamps import folder_stamp, parse_stamp
 
 __all__ = [
     "ARCHIVES",
@@ -52,7 +52,7 @@ def summary_path(item_id: str) -> str:
 
 def hub_path(item_id: str, stamp: datetime) -> str:
     """Return the hub of an iteration on an item, with a slash at its end."""
-    return f"plans/active/{item_id}/reports/{hub_stamp(stamp)}/"
+    return f"plans/active/{item_id}/reports/{folder_stamp(stamp)}/"
 
 
 def stamp_of_hub(path: str) -> datetime:

@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from orchestrator.records.text import (
     Problem,
     ProblemList,
     check_same,
+    find_blocks,
     is_id,
     shown,
     split_lines,
@@ -143,10 +145,8 @@ class _Section:
 def _find_sections(text: str, problems: ProblemList) -> dict[str, _Section]:
     lines = [line.rstrip() for line in split_lines(text)]
     spelled = {key.lower(): key for key in SECTIONS}
-    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := _section_head(line))]
     found: dict[str, _Section] = {}
-    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
-    for (number, match), end in zip(heads, ends, strict=False):
+    for number, end, match in find_blocks(lines, _section_head):
         key = spelled[match["key"].lower()]
         if key in found:
             problems.add(number, f"one section {key!r}", "a second one")
@@ -260,27 +260,13 @@ def parse_handoff(text: str, path: str = "input.md") -> Handoff:
     problems = ProblemList(path)
     found = _find_sections(text, problems)
     nothing = _Section("", 0, 0, ())
-    texts = {name: found.get(key, nothing).text for key, name in SECTIONS.items()}
-    focus, title = _focus(found["Focus"], problems) if "Focus" in found else ("", "")
-    return Handoff(
-        summary=texts["summary"],
-        mode=texts["mode"],
-        focus=focus,
-        focus_title=title,
-        branch=strip_code(texts["branch"]),
-        mapped_tests=_selectors(found.get("Mapped tests", nothing), problems),
-        artifacts=strip_code(texts["artifacts"]),
-        do_now=_steps(found.get("Do Now", nothing), problems),
-        if_blocked=texts["if_blocked"],
-        rationale=texts["rationale"],
-        how_to=texts["how_to"],
-        pitfalls=texts["pitfalls"],
-        findings=tuple(dict.fromkeys(_FINDING.findall(texts["findings"]))),
-        pointers=texts["pointers"],
-        next_up=texts["next_up"],
-        problems=problems.sorted(),
-        raw=text,
-    )
+    values: dict[str, Any] = {name: found.get(key, nothing).text for key, name in SECTIONS.items()}
+    values["focus"], values["focus_title"] = _focus(found["Focus"], problems) if "Focus" in found else ("", "")
+    values |= {name: strip_code(values[name]) for name in ("branch", "artifacts")}
+    values["mapped_tests"] = _selectors(found.get("Mapped tests", nothing), problems)
+    values["do_now"] = _steps(found.get("Do Now", nothing), problems)
+    values["findings"] = tuple(dict.fromkeys(_FINDING.findall(values["findings"])))
+    return Handoff(**values, problems=problems.sorted(), raw=text)
 
 
 def _step_line(number: int, step: Step) -> str:

@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from orchestrator.errors import RecordError
-from orchestrator.records.stamps import folder_stamp, parse_stamp
+from orchestrator.records.stamps import parse_stamp
 from orchestrator.records.text import Problem, ProblemList, shown
 
-__all__ = ["FileEntry", "Manifest", "hub_stamp", "parse_hub_stamp", "parse_manifest", "render_manifest"]
+__all__ = ["FileEntry", "Manifest", "parse_hub_stamp", "parse_manifest", "render_manifest"]
 
 _SCHEMA = "hub-manifest/1"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -65,11 +65,6 @@ class Manifest:
     files: tuple[FileEntry, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     path: str = field(default="manifest.json", compare=False)
-
-
-def hub_stamp(time: datetime) -> str:
-    """Return the name of a hub's folder, such as ``2026-01-15T225850Z``."""
-    return folder_stamp(time)
 
 
 def parse_hub_stamp(text: str) -> datetime:

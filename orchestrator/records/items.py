@@ -10,7 +10,9 @@ from functools import lru_cache
 __all__ = [
     "ATTEMPTS",
     "KEYS",
+    "PATH_FIELDS",
     "REQUIRED",
+    "TEXT_FIELDS",
     "Attempt",
     "Item",
     "Kind",
@@ -25,17 +27,17 @@ __all__ = [
 
 _ATTEMPT = re.compile(r"[ \t]+- \*(?P<stamp>\S+) \((?P<what>.*?)\):\*(?:[ \t]+(?P<rest>.*))?")
 _MARKERS = {"metrics": "Metrics:", "artifacts": "Artifacts:", "next_actions": "Next Actions:"}
-_TEXT_FIELDS = {
+TEXT_FIELDS = {
     "Owner/Date": "owner",
     "Engineer": "engineer",
     "Goals": "goals",
     "Exit Criteria": "exit_criteria",
     "Return Condition": "return_condition",
 }
-_PATH_FIELDS = {"Working Plan": "working_plan", "Reports Hub": "reports_hub"}
+PATH_FIELDS = {"Working Plan": "working_plan", "Reports Hub": "reports_hub"}
 REQUIRED = ("Depends on", "Priority", "Status")
 ATTEMPTS = "Attempts History"
-KEYS = (*REQUIRED, "Kind", *_PATH_FIELDS, *_TEXT_FIELDS, ATTEMPTS)
+KEYS = (*REQUIRED, "Kind", *PATH_FIELDS, *TEXT_FIELDS, ATTEMPTS)
 
 
 class Status(StrEnum):
@@ -168,8 +170,8 @@ def item_lines(item: Item) -> list[str]:
         f"- Priority: **{item.priority.label}**",
         f"- Status: {status_text(item.status, item.status_note)}",
         f"- Kind: {item.kind.value}",
-        *(f"- {key}: {path_text(getattr(item, name))}" for key, name in _PATH_FIELDS.items()),
-        *(line for key, name in _TEXT_FIELDS.items() for line in _text_lines(key, getattr(item, name))),
+        *(f"- {key}: {path_text(getattr(item, name))}" for key, name in PATH_FIELDS.items()),
+        *(line for key, name in TEXT_FIELDS.items() for line in _text_lines(key, getattr(item, name))),
         f"- {ATTEMPTS}:",
         *(attempt_line(attempt) for attempt in item.attempts),
     ]

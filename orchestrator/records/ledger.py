@@ -11,7 +11,9 @@ from orchestrator.errors import RecordError
 from orchestrator.records.items import (
     ATTEMPTS,
     KEYS,
+    PATH_FIELDS,
     REQUIRED,
+    TEXT_FIELDS,
     Attempt,
     Item,
     Kind,
@@ -28,6 +30,7 @@ from orchestrator.records.text import (
     Problem,
     ProblemList,
     check_same,
+    find_blocks,
     is_id,
     on_one_line,
     read_field,
@@ -117,7 +120,9 @@ def _scan(lines: Sequence[str], start: int, problems: ProblemList) -> dict[str, 
 
 
 def _choice(found: dict[str, _Field], key: str, words: Sequence[str], problems: ProblemList) -> tuple[str, str]:
-    """Read a word of `words` and the note behind it; the word is empty when it is not one of them."""
+    """Read a word of `words` and the note behind it; the word is empty when it is missing or not one of them."""
+    if key not in found:
+        return "", ""
     word, _, note = found[key].text.replace("\n", " ").partition(" ")
     word, note = word.strip("*`"), note.strip().removeprefix("—").strip()
     if word.lower() not in [known.lower() for known in words]:
@@ -158,35 +163,29 @@ def _read_item(lines: Sequence[str], start: int, match: re.Match[str], problems:
     for key in REQUIRED:
         if key not in found:
             problems.add(start, f"a line '- {key}: …' in item {match['id']!r}", "none")
-    item = Item(match["id"], match["title"].strip(), status=Status.BLOCKED, priority=Priority.LOW, line=start)
-    if "Status" in found:
-        word, note = _choice(found, "Status", [status.value for status in Status], problems)
-        item = replace(item, status=Status(word) if word else Status.BLOCKED, status_note=note)
-    if "Priority" in found:
-        word, _ = _choice(found, "Priority", [p.label for p in reversed(Priority)], problems)
-        item = replace(item, priority=Priority[word.upper()] if word else Priority.LOW)
-    if "Kind" in found:
-        word, _ = _choice(found, "Kind", [kind.value for kind in Kind], problems)
-        item = replace(item, kind=Kind(word) if word else Kind.CODE)
+    status, note = _choice(found, "Status", [status.value for status in Status], problems)
+    priority, _ = _choice(found, "Priority", [level.label for level in reversed(Priority)], problems)
+    kind, _ = _choice(found, "Kind", [kind.value for kind in Kind], problems)
     texts = {key: entry.text for key, entry in found.items()}
-    return replace(
-        item,
+    return Item(
+        match["id"],
+        match["title"].strip(),
         depends_on=_depends(found["Depends on"], problems) if "Depends on" in found else (),
-        owner=texts.get("Owner/Date", ""),
-        working_plan=value_or_none(texts.get("Working Plan", "")) or "",
-        reports_hub=value_or_none(texts.get("Reports Hub", "")) or "",
-        engineer=texts.get("Engineer", ""),
-        goals=texts.get("Goals", ""),
-        exit_criteria=texts.get("Exit Criteria", ""),
-        return_condition=texts.get("Return Condition", ""),
+        priority=Priority[priority.upper()] if priority else Priority.LOW,
+        status=Status(status) if status else Status.BLOCKED,
+        status_note=note,
+        kind=Kind(kind) if kind else Kind.CODE,
+        **{name: texts.get(key, "") for key, name in TEXT_FIELDS.items()},
+        **{name: value_or_none(texts.get(key, "")) or "" for key, name in PATH_FIELDS.items()},
         attempts=_attempts(found[ATTEMPTS], problems) if ATTEMPTS in found else (),
+        line=start,
     )
 
 
 def _check_outside(lines: Sequence[str], first: int, last: int, problems: ProblemList) -> None:
     """Lines `first` to `last` stand outside every item: what could be the rest of one leaves a problem."""
     for number in range(first, last + 1):
-        line = lines[number - 1].rstrip()
+        line = lines[number - 1]
         entry = read_field(line) if line.startswith("- ") else None
         if line.startswith("###") or (line and not line.strip("# \t")):
             problems.add(number, "a heading '### [ID] Title'", shown(line))
@@ -207,22 +206,22 @@ def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
     """
     problems = ProblemList(path)
     lines = split_lines(text)
-    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := _ITEM.fullmatch(line.rstrip()))]
-    ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
-    _check_outside(lines, 1, heads[0][0] - 1 if heads else len(lines), problems)
-    items: dict[int, Item] = {}
+    bare = [line.rstrip() for line in lines]
+    blocks = find_blocks(bare, _ITEM.fullmatch)
+    first = blocks[0][0] if blocks else len(lines) + 1
+    _check_outside(bare, 1, first - 1, problems)
+    items: list[Item] = []
     seen: set[str] = set()
-    for (start, match), end in zip(heads, ends, strict=False):
-        item = _read_item(lines, start, match, problems)
+    for start, end, match in blocks:
+        item = _read_item(bare, start, match, problems)
         if item.id in seen:
             problems.add(start, "each id once", f"a second item {item.id!r}")
         seen.add(item.id)
-        items[start] = replace(item, raw="".join(lines[start - 1 : end]))
-        closed = (n for n in range(start + 1, end + 1) if _HEADING.fullmatch(lines[n - 1].rstrip()))
-        _check_outside(lines, next(closed, end + 1), end, problems)
+        items.append(replace(item, raw="".join(lines[start - 1 : end])))
+        closed = (n for n in range(start + 1, end + 1) if _HEADING.fullmatch(bare[n - 1]))
+        _check_outside(bare, next(closed, end + 1), end, problems)
     problems.check_end(text)
-    preamble = "".join(lines[: heads[0][0] - 1] if heads else lines)
-    return Ledger(preamble, tuple(items.values()), problems.sorted(), path)
+    return Ledger("".join(lines[: first - 1]), tuple(items), problems.sorted(), path)
 
 
 def render_item(item: Item) -> str:
@@ -266,6 +265,13 @@ def _checked(before: Ledger, edited: Item, text: str) -> str:
     return text
 
 
+def _with_field(text: str, item_id: str, key: str, value: str, **changes: object) -> str:
+    """Write `value` into an item's field `key`, which is read back as `changes` of the item and nothing else."""
+    ledger = parse_ledger(text)
+    edited = replace(ledger.item(item_id), **changes)  # type: ignore[arg-type]
+    return _checked(ledger, edited, _replace_field(text, edited, key, value))
+
+
 def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
     """Set an item's status and its note, line breaks in it made spaces; every other line keeps its bytes.
 
@@ -274,10 +280,8 @@ def with_status(text: str, item_id: str, status: Status, note: str = "") -> str:
     RecordError
         There is no such item, or the note would be read back as something else.
     """
-    ledger = parse_ledger(text)
     note = on_one_line(note)
-    edited = replace(ledger.item(item_id), status=status, status_note=note)
-    return _checked(ledger, edited, _replace_field(text, edited, "Status", status_text(status, note)))
+    return _with_field(text, item_id, "Status", status_text(status, note), status=status, status_note=note)
 
 
 def with_priority(text: str, item_id: str, priority: Priority) -> str:
@@ -288,9 +292,7 @@ def with_priority(text: str, item_id: str, priority: Priority) -> str:
     RecordError
         There is no such item.
     """
-    ledger = parse_ledger(text)
-    edited = replace(ledger.item(item_id), priority=priority)
-    return _checked(ledger, edited, _replace_field(text, edited, "Priority", f"**{priority.label}**"))
+    return _with_field(text, item_id, "Priority", f"**{priority.label}**", priority=priority)
 
 
 def with_reports_hub(text: str, item_id: str, hub: str) -> str:
@@ -301,10 +303,8 @@ def with_reports_hub(text: str, item_id: str, hub: str) -> str:
     RecordError
         There is no such item, or the path does not fit on a line.
     """
-    ledger = parse_ledger(text)
     hub = strip_code(hub)
-    edited = replace(ledger.item(item_id), reports_hub=hub)
-    return _checked(ledger, edited, _replace_field(text, edited, "Reports Hub", path_text(hub)))
+    return _with_field(text, item_id, "Reports Hub", path_text(hub), reports_hub=hub)
 
 
 def with_attempt(text: str, item_id: str, attempt: Attempt) -> str:

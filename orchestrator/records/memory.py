@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from orchestrator.records.stamps import parse_stamp
 from orchestrator.records.text import (
@@ -201,21 +202,18 @@ def _read_entry(lines: Sequence[str], start: int, match: re.Match[str], problems
     if parts.key_values is None:
         problems.add(start, "a line '- focus=… state=… … next_action=…' at the end of the entry", "none")
     dwell, note = _read_dwell(parts, start, problems)
-    texts = {name: parts.bullets[key][1] or None for key, name in _BULLETS.items() if key in parts.bullets}
-    issue, _, _ = (texts.get("focus_issue") or "").partition(" — ")
+    bullets: dict[str, Any] = {
+        _BULLETS[key]: text or None for key, (_, text) in parts.bullets.items() if key != "dwell"
+    }
+    issue, _, _ = (bullets.get("focus_issue") or "").partition(" — ")
     entry = MemoryEntry(
         timestamp=match["stamp"],
         title=match["title"].strip(),
         focus=_or_none(values.get("focus")),
         dwell=int(values["dwell"]) if _DWELL.fullmatch(values.get("dwell", "")) else dwell,
         state=_or_none(values.get("state")),
-        focus_issue=texts.get("focus_issue"),
         focus_issue_ids=find_ids(issue),
         dwell_note=note,
-        action_type=texts.get("action_type"),
-        mode=texts.get("mode"),
-        git_sync=texts.get("git_sync"),
-        documents_reviewed=texts.get("documents_reviewed"),
         action_state_body=_read_state(parts, start, problems),
         ralph_last_commit=_or_none(values.get("ralph_last_commit")),
         ralph_last_commit_raw=values.get("ralph_last_commit", ""),
@@ -225,6 +223,7 @@ def _read_entry(lines: Sequence[str], start: int, match: re.Match[str], problems
         next_bullet=parts.next[1].removeprefix("- ") if parts.next else None,
         body="\n".join(parts.body).strip("\n"),
         line=start,
+        **bullets,
     )
     _check_entry(entry, dwell, parts, values, problems)
     return entry
@@ -266,7 +265,7 @@ def parse_memory(text: str, path: str = "galph_memory.md") -> Memory:
     problems = ProblemList(path)
     lines = split_lines(text)
     bare = [line.rstrip() for line in lines]
-    blocks = find_blocks(bare, _HEADING)
+    blocks = find_blocks(bare, _HEADING.fullmatch)
     first = blocks[0][0] if blocks else len(lines) + 1
     for number, line in enumerate(bare[: first - 1], start=1):
         if _LOST.fullmatch(line):

@@ -89,7 +89,7 @@ def parse_summary(text: str, path: str = "summary.md") -> Summary:
     problems = ProblemList(path)
     lines = split_lines(text)
     bare = [line.strip() for line in lines]
-    blocks = find_blocks(bare, _HEADING)
+    blocks = find_blocks(bare, _HEADING.fullmatch)
     first = blocks[0][0] if blocks else len(lines) + 1
     for number, line in enumerate(bare[: first - 1], start=1):
         if _LOST.fullmatch(line) or _OWNED.fullmatch(line):

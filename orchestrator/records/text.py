@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
 from orchestrator.errors import RecordError
@@ -108,9 +108,11 @@ def is_id(text: str) -> bool:
     return _ID_ALONE.fullmatch(text) is not None
 
 
-def find_blocks(lines: Sequence[str], heading: re.Pattern[str]) -> tuple[tuple[int, int, re.Match[str]], ...]:
+def find_blocks(
+    lines: Sequence[str], heading: Callable[[str], re.Match[str] | None]
+) -> tuple[tuple[int, int, re.Match[str]], ...]:
     """Return the blocks that begin with a heading: number of the first line, number of the last, the match."""
-    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := heading.fullmatch(line))]
+    heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := heading(line))]
     ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
     return tuple((start, end, match) for (start, match), end in zip(heads, ends, strict=False))
 

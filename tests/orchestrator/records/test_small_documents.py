@@ -9,12 +9,11 @@ from orchestrator.records.findings import parse_findings
 from orchestrator.records.hub import (
     FileEntry,
     Manifest,
-    hub_stamp,
     parse_hub_stamp,
     parse_manifest,
     render_manifest,
 )
-from orchestrator.records.stamps import parse_stamp
+from orchestrator.records.stamps import folder_stamp, parse_stamp
 from orchestrator.records.summary import TurnSummary, parse_summary, with_turn
 from orchestrator.records.text import decode, read_field, split_lines, table_cells
 
@@ -134,8 +133,8 @@ def test_no_json_makes_the_manifest_reader_fall(text: str) -> None:
 
 def test_a_hub_is_named_by_its_utc_time() -> None:
     time = datetime(2026, 1, 15, 23, 58, 50, tzinfo=timezone(timedelta(hours=1)))
-    assert hub_stamp(time) == "2026-01-15T225850Z"
-    for text in (hub_stamp(time), "2026-01-15T22:58:50Z"):
+    assert folder_stamp(time) == "2026-01-15T225850Z"
+    for text in (folder_stamp(time), "2026-01-15T22:58:50Z"):
         assert parse_hub_stamp(text) == parse_stamp(text) == datetime(2026, 1, 15, 22, 58, 50, tzinfo=UTC)
 
 
