@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.agents.catalog import EMBEDDED
 from orchestrator.config import Config
 from orchestrator.errors import ConfigError
+from orchestrator.git import Git
 from orchestrator.layout import FINDINGS, LEDGER, plan_path
 from orchestrator.policy.closure import is_complete, open_phase
 from orchestrator.policy.focus import Standing, candidates, find_circle, standings
@@ -17,7 +18,7 @@ from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_le
 from orchestrator.records.plan import Phase, Plan, parse_plan
 from orchestrator.state import State
 
-__all__ = ["Agenda", "Reader", "folder_reader", "read_agenda"]
+__all__ = ["Agenda", "Reader", "commit_reader", "folder_reader", "read_agenda"]
 
 
 Reader = Callable[[str], str]
@@ -32,6 +33,11 @@ def folder_reader(root: Path) -> Reader:
         return target.read_bytes().decode("utf-8", errors="replace") if target.is_file() else ""
 
     return read
+
+
+def commit_reader(git: Git, commit: str) -> Reader:
+    """Return a reader of the files of a commit; damaged bytes become U+FFFD."""
+    return lambda path: (git.blob(commit, path) or b"").decode("utf-8", errors="replace")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> st
         return "" if is_complete(plan, verified) else f"{plan.path} has no row with a `Run:` or `Test:`"
     writes_code = any(row.implement for row in phase.rows)
     if writes_code and config.engineer == EMBEDDED and not item.engineer:
-        return "needs an engineer that writes code: give one with --agent-command"
+        return "needs an engineer that writes code; the embedded one does not (--agent-command gives another)"
     return _plan_obstacle(plan)
 
 

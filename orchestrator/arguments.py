@@ -83,7 +83,8 @@ def read_loop_arguments(argv: Sequence[str] | None) -> LoopCall:
     """Read the loop's arguments and resolve its settings."""
     arguments = _loop_parser().parse_args(argv)
     flags = {setting.key: getattr(arguments, setting.key, None) for setting in SETTINGS}
-    agent = arguments.agent or ("command" if arguments.agent_command else None)
+    named = arguments.supervisor or arguments.engineer
+    agent = arguments.agent or ("command" if arguments.agent_command and not named else None)
     for role in ("supervisor", "engineer"):
         flags[role] = flags[role] or agent
     workspace = open_workspace(arguments)

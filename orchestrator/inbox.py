@@ -12,10 +12,11 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import RecordError
 
-__all__ = ["USER_INPUT", "leave_request", "read_requests", "take_user_input", "waiting_requests"]
+__all__ = ["USER_INPUT", "leave_request", "read_requests", "take_user_input", "tell_request", "waiting_requests"]
 
 USER_INPUT = "user_input.md"
 _INPUT_SHOWN = 1 << 16  # characters of a user's input that reach a prompt; the whole of it stays in the file
@@ -52,7 +53,19 @@ def take_user_input(root: Path, home: Path) -> None:
         path.rename(home / "user_input" / f"{_new_id()}.md")
 
 
-def read_requests(home: Path, taken: Collection[str]) -> Iterator[tuple[str, dict[str, object]]]:
+def tell_request(data: Mapping[str, Any]) -> str:
+    """Return a request in words."""
+    kind = data["kind"]
+    if kind == "raise-budget":
+        given = ((data["iterations"], "iterations"), (data["minutes"], "minutes"))
+        return " and ".join(f"{number:g} {what}" for number, what in given if number) + " more"
+    if kind == "pause" and data["off"]:
+        return "let it go on"
+    words = [kind, data.get("item") or "", data.get("level") or "", f"({data['note']})" if data.get("note") else ""]
+    return " ".join(word for word in words if word)
+
+
+def read_requests(home: Path, taken: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give what is waiting as journal events: kind and data.
 
     Raises

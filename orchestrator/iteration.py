@@ -10,6 +10,7 @@ from orchestrator.briefing import next_stamp
 from orchestrator.facts import TurnRecord, Verdict
 from orchestrator.layout import HANDOFF, PLANS, latest_stamp, stamp_of_hub
 from orchestrator.listening import listen
+from orchestrator.policy.progress import is_gain
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.roles import ENGINEER, SUPERVISOR, RoleSpec
 from orchestrator.session import Session
@@ -36,12 +37,10 @@ def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
         return
     good = {Verdict.PROGRESS: True, Verdict.REFUSED: False}.get(result.verdict)
     for reason in result.reasons:
-        if reason.startswith("claimed "):
-            session.live.fact(reason, good=False)
-        elif any(word in reason for word in (" verified", " → ", " mapped tests pass")):
+        if is_gain(reason):
             session.live.fact(reason, good=True)
         else:
-            session.live.fact(reason, good=None if good else good)
+            session.live.fact(reason, good=False if reason.startswith("claimed ") else None if good else good)
     if result.verdict is Verdict.HANDOFF:
         session.live.fact(f"handoff: {result.focus}, phase {result.phase or 'to be planned'}")
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.approval import bring_in
 from orchestrator.config import child_environment
 from orchestrator.errors import ExitCode
-from orchestrator.inbox import USER_INPUT, read_requests, take_user_input
+from orchestrator.inbox import USER_INPUT, read_requests, take_user_input, tell_request
 from orchestrator.policy.ending import Ending
 from orchestrator.process import Limits, run_child
 from orchestrator.records.items import Status
@@ -22,11 +22,6 @@ _NOTIFY_S = 30.0
 _TOLD = frozenset({Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value, Status.WAITING.value, Status.DONE.value})
 
 
-def _told(data: dict[str, Any]) -> str:
-    words = [data["kind"], data.get("item") or "", data.get("level") or "", data.get("note") or ""]
-    return "a person asked: " + " ".join(word for word in words if word)
-
-
 def _take(session: Session) -> None:
     """Enter what people left since the last look."""
     workspace = session.workspace
@@ -37,7 +32,10 @@ def _take(session: Session) -> None:
             take_user_input(workspace.root, workspace.home)
     for kind, data in read_requests(workspace.home, session.state.taken):
         session.journal.append(kind, data)
-        session.live.fact(_told(data) if kind == "override" else f"{USER_INPUT} is taken for the next supervisor turn")
+        words = tell_request(data) if kind == "override" else ""
+        session.live.fact(
+            f"a person asked: {words}" if words else f"{USER_INPUT} is taken for the next supervisor turn"
+        )
 
 
 def listen(session: Session) -> bool:

@@ -12,19 +12,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
+from orchestrator.agenda import commit_reader, read_agenda
 from orchestrator.agents.catalog import check_agent
 from orchestrator.config import Config
-from orchestrator.errors import LockError, OrchestratorError, is_shortage
+from orchestrator.errors import ConfigError, LockError, OrchestratorError, is_shortage
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.inbox import waiting_requests
 from orchestrator.journal import Journal
+from orchestrator.layout import LEDGER
 from orchestrator.lineage import is_living, own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
 from orchestrator.prompts import Prompts, prompt_folders
 from orchestrator.rebuild import find_runs, rebuild_run
 from orchestrator.report.live import Live
 from orchestrator.session import Session
-from orchestrator.state import RunInfo, fold
+from orchestrator.state import RunInfo, State, fold
 from orchestrator.turn import settle
 from orchestrator.workspace import Workspace, linked_git, open_run_worktree, plan_run, run_folder
 
@@ -69,15 +71,37 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
     return fold(journal.events).run
 
 
-def _run(workspace: Workspace, journal: Journal, live: Live, *, fresh: bool, resume: bool) -> tuple[RunInfo, bool]:
-    """Return the run to work on, and whether it was just made."""
+def _check_start(workspace: Workspace, commit: str, config: Config) -> None:
+    """Check that a run can begin at a commit, before anything says that one has.
+
+    Raises
+    ------
+    ConfigError
+        Its ledger is missing or damaged, or does not know the focus asked for.
+    """
+    read = commit_reader(workspace.git, commit)
+    if not read(LEDGER):
+        there = (workspace.root / LEDGER).is_file()
+        made = f"`git add {LEDGER}`, commit" if there else "`python -m orchestrator init .` makes one; commit it"
+        raise ConfigError(
+            f"{LEDGER} is not in commit {commit[:8]}, where the run would begin: {made}, then start again"
+        )
+    read_agenda(read, State(), config)
+
+
+def _run(
+    workspace: Workspace, journal: Journal, live: Live, config: Config, *, fresh: bool, resume: bool
+) -> tuple[RunInfo, bool]:
+    """Return the run to work on, and whether it was just made; one in which nothing happened yet begins at HEAD."""
     state = fold(journal.events)
-    if state.run is not None and not fresh:
+    untouched = not (state.turns or state.items or state.approvals or state.open_turn)
+    if state.run is not None and not fresh and not (untouched and state.run.base != workspace.git.head()):
         return state.run, False
     rebuilt = None if fresh or state.runs else _rebuilt(workspace, journal, live, resume=resume)
     if rebuilt:
         return rebuilt, False
     run = plan_run(workspace, state.runs)
+    _check_start(workspace, run.base, config)
     journal.append("run.started", {"run": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree})
     return run, True
 
@@ -146,7 +170,7 @@ def open_session(
                 cure = f"in a copy of a repository whose loop runs, remove {workspace.home}; else end that process"
                 raise LockError(f"{workspace.journal_path}: process {pid}, which opened this run, still works; {cure}")
             sweep_orphans(pid, identity)
-        run, new = _run(workspace, journal, live, fresh=fresh, resume=resume)
+        run, new = _run(workspace, journal, live, config, fresh=fresh, resume=resume)
         journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
         verify = workspace.home / "verify"
         worktree = open_run_worktree(workspace, run, begun=bool(fold(journal.events).turns))

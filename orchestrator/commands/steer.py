@@ -19,7 +19,7 @@ from orchestrator.agenda import folder_reader, read_agenda
 from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.config import resolve_config
 from orchestrator.errors import ConfigError
-from orchestrator.inbox import leave_request
+from orchestrator.inbox import leave_request, tell_request
 from orchestrator.lock import read_holder
 from orchestrator.records.items import Priority, Status
 from orchestrator.report.status import documents_root, read_state
@@ -96,7 +96,7 @@ def ask(workspace: Workspace, arguments: argparse.Namespace, *, running: bool, *
     workspace.make_home()
     request_id = leave_request(workspace.home, request)
     when = "after the turn under way" if running else "when the loop starts next"
-    said = f"asked: {request['kind']} {request.get('item', '')}".rstrip() + f"; it takes effect {when}"
+    said = f"asked: {tell_request(request)}; it takes effect {when}"
     sys.stdout.write((json.dumps({"id": request_id, **request, "running": running}) if arguments.json else said) + "\n")
     return 0
 
@@ -135,8 +135,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("block: expected the reason, came none; give it with --note")
     if "item" in fields:
         _check_item(workspace, order, name, fields["item"])
-    return ask(workspace, arguments, running=running, kind=name, **fields, note=arguments.note or _by(name))
-
-
-def _by(name: str) -> str:
-    return f"{name} by {getpass.getuser()}"
+    return ask(
+        workspace, arguments, running=running, kind=name, **fields, note=arguments.note or f"by {getpass.getuser()}"
+    )

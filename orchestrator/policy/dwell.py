@@ -45,4 +45,4 @@ def standing_after(dwell: int, kind: Kind, reasons: Sequence[str]) -> tuple[Stat
         return Status.IN_PROGRESS, ""
     why = reasons[0] if reasons else "no progress"
     status = Status.BLOCKED_ESCALATION if tier is Tier.ESCALATED else Status.BLOCKED
-    return status, f"{dwell} iterations without progress, the last one: {why}; a person decides how it goes on"
+    return status, f"{dwell} iterations without progress, the last one: {why}; a person decides: `clear` lets it go on"

@@ -13,6 +13,7 @@ from orchestrator.state import State
 __all__ = ["FAILURES_IN_A_ROW", "Ending", "limit_reached", "nothing_runnable"]
 
 FAILURES_IN_A_ROW = 3
+_LEFT = (Status.BLOCKED, Status.BLOCKED_ESCALATION, Status.WAITING, Status.IN_PROGRESS, Status.PENDING)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def nothing_runnable(standings: Sequence[Standing], state: State) -> Ending:
     finished = [item_id for item_id, item in state.items.items() if item.status == Status.DONE]
     stalled = [i for i, item in state.items.items() if item.status in {Status.BLOCKED, Status.BLOCKED_ESCALATION}]
     if finished:
-        return Ending(ExitCode.DONE, f"nothing runnable is left; verified: {', '.join(finished)}")
+        left = {status.value: by_status[status] for status in _LEFT if by_status[status]}
+        rest = "".join(f"; {name}: {', '.join(items)}" for name, items in left.items())
+        return Ending(ExitCode.DONE, f"nothing runnable is left; verified: {', '.join(finished)}{rest}")
     if stalled:
         return Ending(ExitCode.STALLED, f"nothing runnable is left; without progress: {', '.join(stalled)}")
     if by_status[Status.WAITING]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestrator.facts import Facts, PathClass, RowResult, RowVerdict, Verdict
 
-__all__ = ["Judgement", "judge_engineer", "judge_supervisor"]
+__all__ = ["Judgement", "is_gain", "judge_engineer", "judge_supervisor"]
 
 _VALUES_SHOWN = 3
+_GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Judgement:
     verified: tuple[str, ...]
     failing: tuple[str, ...]
     reasons: tuple[str, ...]
+
+
+def is_gain(reason: str) -> bool:
+    """Whether a reason is something that the harness found to hold now."""
+    return _GAIN.match(reason) is not None
 
 
 def judge_supervisor(facts: Facts) -> Judgement:

@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.agenda import read_agenda
 from orchestrator.facts import Role, TurnRecord, Verdict
 from orchestrator.policy.ending import Ending
+from orchestrator.policy.progress import is_gain
 from orchestrator.session import Session
 
 __all__ = ["make_summary", "tell_ending"]
@@ -39,7 +40,7 @@ def make_summary(session: Session, ending: Ending, turns_before: int) -> dict[st
                 "dwell": known.dwell,
                 "verified": list(known.verified),
                 "refused": [turn.turn for turn in engineer if turn.verdict is Verdict.REFUSED],
-                "measured": [reason for turn in engineer for reason in turn.reasons if " verified" in reason],
+                "measured": [reason for turn in engineer for reason in turn.reasons if is_gain(reason)],
                 "last": list(engineer[-1].reasons) if engineer else [],
                 "hubs": list(dict.fromkeys(turn.hub for turn in engineer)),
                 "pictures": _pictures(session, known.turns),

@@ -21,7 +21,7 @@ def tell_plan(call: LoopCall) -> int:
         shown["config"] = {key: {"value": value, "origin": call.config.origins[key]} for key, value in values.items()}
         lines += [f"{key} = {value!r}  ({call.config.origins[key]})" for key, value in values.items()]
     if call.dry_run:
-        status = make_status(call.workspace, call.config)
+        status = make_status(call.workspace, call.config, fresh=call.fresh)
         shown["status"] = status
         lines += [*status_lines(status), "would work on: " + (", ".join(status["runnable"]) or "nothing")]
     text = json.dumps(shown, indent=1) if call.as_json else "\n".join(lines)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator.agenda import folder_reader, read_agenda
+from orchestrator.agenda import commit_reader, folder_reader, read_agenda
 from orchestrator.config import Config
-from orchestrator.inbox import waiting_requests
+from orchestrator.inbox import USER_INPUT, read_requests, tell_request
 from orchestrator.journal import read_journal
+from orchestrator.lock import read_holder
 from orchestrator.policy.focus import Standing
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace
@@ -43,17 +44,29 @@ def _item(standing: Standing, state: State) -> dict[str, Any]:
     }
 
 
-def make_status(workspace: Workspace, config: Config) -> dict[str, Any]:
-    """Status as data: the run, the turn under way, and every item with what stands in its way."""
-    state = read_state(workspace)
-    agenda = read_agenda(folder_reader(documents_root(workspace, state)), state, config)
+def _waiting(workspace: Workspace, state: State) -> list[str]:
+    """Return the requests that the loop has not heard yet, in words."""
+    requests = [tell_request(data) for kind, data in read_requests(workspace.home, state.taken) if kind == "override"]
+    return [*requests, *([USER_INPUT] if (workspace.root / USER_INPUT).is_file() else [])]
+
+
+def make_status(workspace: Workspace, config: Config, *, fresh: bool = False) -> dict[str, Any]:
+    """Status as data: the run, the turn under way, and every item with what stands in its way.
+
+    With `fresh` it is what a new run would find at the commit the checkout is at.
+    """
+    state = State() if fresh else read_state(workspace)
+    read = commit_reader(workspace.git, "HEAD") if fresh else folder_reader(documents_root(workspace, state))
+    agenda = read_agenda(read, state, config)
     run = state.run
+    holder = read_holder(workspace.lock_path)
     return {
         "run": {"name": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree} if run else None,
         "turns": len(state.turns),
         "open_turn": state.open_turn.turn if state.open_turn else None,
         "paused": state.paused or None,
-        "requests_waiting": len(waiting_requests(workspace.home, state.taken)),
+        "loop": holder.get("pid"),
+        "requests_waiting": _waiting(workspace, state),
         "user_input_waiting": len(state.inputs),
         "runnable": [item.id for item in agenda.candidates],
         "items": [_item(standing, state) for standing in agenda.standings],
@@ -69,11 +82,15 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         else "no run yet: python -m orchestrator.loop"
     ]
     if status["open_turn"]:
-        lines.append(f"under way, or cut short: {status['open_turn']}")
+        under_way = (
+            f"under way in process {status['loop']}" if status["loop"] else "cut short; the next start settles it"
+        )
+        lines.append(f"{status['open_turn']}: {under_way}")
     if status["paused"]:
         lines.append(f"paused: {status['paused']}; `pause --off` lets it go on")
     if status["requests_waiting"]:
-        lines.append(f"{status['requests_waiting']} requests of yours wait for the end of the turn, or the next start")
+        when = "the end of the turn" if status["loop"] else "the next start"
+        lines.append(f"not heard before {when}: {', '.join(status['requests_waiting'])}")
     if status["user_input_waiting"]:
         lines.append("your user_input.md was read; the next handoff answers it")
     for item in status["items"]:

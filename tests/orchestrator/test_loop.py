@@ -333,3 +333,38 @@ def test_a_loop_in_a_copy_of_a_repository_leaves_the_loop_of_the_original_alone(
     finally:
         first.send_signal(signal.SIGINT)
         assert first.wait(20) == 130
+
+
+def test_nothing_is_begun_without_a_ledger_or_with_an_unknown_focus(make_project: Make) -> None:
+    project = make_project("good")
+    done = project.loop("--focus", "MEAN-FIXED-001")
+    assert done.code == 2
+    assert "known are MEAN-FIX-001" in done.said
+    project.git("rm", "-q", "--cached", "docs/fix_plan.md")
+    project.git("-c", "user.name=u", "-c", "user.email=u@localhost", "commit", "-qm", "without")
+    assert "`git add docs/fix_plan.md`, commit, then start again" in project.loop().said
+    (project.root / "docs/fix_plan.md").unlink()
+    assert "`python -m orchestrator init .` makes one; commit it" in project.loop().said
+    assert not project.git("branch", "--list", "loop/*")
+
+
+def test_a_run_in_which_nothing_happened_yet_begins_again_where_the_checkout_is(make_project: Make) -> None:
+    project = make_project("good")
+    plan = project.root / "plans/active/MEAN-FIX-001/implementation.md"
+    text = plan.read_text()
+    plan.write_text("# Not written yet\n")
+    project.commit("later")
+    assert project.loop("--focus", "MEAN-FIX-001").summary["turns"] == 0
+    plan.write_text(text)
+    project.commit("the plan")
+    shown = project.command("orchestrator.loop", "--dry-run", "--fresh", "--focus", "MEAN-FIX-001").stdout
+    assert "would work on: MEAN-FIX-001" in shown
+    done = project.loop("--focus", "MEAN-FIX-001")
+    assert (done.code, done.summary["run"]) == (0, "run-2")
+
+
+def test_an_engineer_program_leaves_the_embedded_supervisor_its_part(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    done = project.loop("--focus", "MEAN-FIX-001", "--engineer", "command", "--agent-command", make_actor(""))
+    assert done.code == 0, done.said
+    assert '"name":"plan"' in (project.root / ".orchestrator/journal.jsonl").read_text()
