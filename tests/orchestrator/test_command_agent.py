@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from orchestrator.agents.command import CommandAgent
 from orchestrator.errors import ConfigError
 from orchestrator.facts import Role, TurnRequest
 from orchestrator.process import Limits
+
+from .conftest import HARNESS, Project
 
 
 @pytest.fixture
@@ -89,3 +92,13 @@ def test_an_unknown_placeholder_is_named_before_anything_runs() -> None:
 def test_an_empty_command_line_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected a command line"):
         CommandAgent("mine", (), {})
+
+
+def test_the_documents_example_of_an_agent_hands_over_and_reports(make_project: Callable[[str], Project]) -> None:
+    project = make_project("good")
+    example = HARNESS / "docs/agent_example.py"
+    done = project.loop("--iterations", "1", "--agent-command", f"{sys.executable} {example} {{request_file}}")
+    assert done.code == 13, done.said
+    assert "handoff: MEAN-FIX-001, phase A" in done.said
+    assert "A1: 2 failing" in done.said
+    assert "Nothing was changed yet." in (project.work / "plans/active/MEAN-FIX-001/summary.md").read_text()
