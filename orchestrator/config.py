@@ -31,12 +31,10 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a positive number")  # noqa: TRY004 -- reported as a ConfigError
     try:
-        number = float(value)
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
     except ValueError:
-        raise ValueError("a positive number") from None
+        number = 0.0
     if not number > 0:
         raise ValueError("a positive number")
     return number

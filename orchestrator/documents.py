@@ -20,41 +20,33 @@ from orchestrator.records.ledger import (
 from orchestrator.records.memory import MemoryEntry, render_entry
 from orchestrator.records.plan import parse_plan, with_ticks
 from orchestrator.records.summary import TurnSummary, with_turn
+from orchestrator.records.text import with_block
 from orchestrator.state import ItemState
 from orchestrator.submissions import new_sentences
 
-__all__ = ["ledger_after", "memory_after", "own_entry", "plan_after", "summary_after", "with_attempt_of"]
+__all__ = ["ledger_after", "memory_after", "plan_after", "summary_after", "with_attempt_of"]
 
 _FILES_SHOWN = 6
 _COMMIT_SHOWN = 8
 
 
-def own_entry(
-    entry: MemoryEntry, record: TurnRecord, *, stamp: str, dwell_note: str, last_commit: str | None
-) -> MemoryEntry:
-    """Return a supervisor's entry with the harness's values in the fields that are not the agent's."""
-    state = entry.state or "ready_for_implementation"
-    return replace(
+def memory_after(
+    before: str, entry: MemoryEntry, record: TurnRecord, *, stamp: str, dwell_note: str, last_commit: str | None
+) -> str:
+    """Return the memory with a supervisor's entry at its end, the harness's values in the fields that are its own."""
+    entry = replace(
         entry,
         timestamp=stamp,
         focus=record.focus,
         dwell=record.dwell,
         dwell_note=dwell_note,
         git_sync="off",
-        state=state,
-        action_state_body=state,
+        state=entry.state or "ready_for_implementation",
         ralph_last_commit=last_commit and last_commit[:_COMMIT_SHOWN],
-        ralph_last_commit_raw=(last_commit or "none")[:_COMMIT_SHOWN],
         artifacts=record.hub,
-        artifacts_raw=record.hub,
         next_action=entry.next_action or "do input.md's Do Now",
     )
-
-
-def memory_after(before: str, entry: MemoryEntry) -> str:
-    """Return the memory with an entry at its end, one blank line above it."""
-    gap = "" if before.endswith("\n\n") or not before else "\n" if before.endswith("\n") else "\n\n"
-    return before + gap + render_entry(entry).rstrip("\n") + "\n"
+    return with_block(before, render_entry(entry))
 
 
 def ledger_after(text: str, record: TurnRecord, known: Mapping[str, ItemState]) -> str:
@@ -100,6 +92,5 @@ def summary_after(before: str, after: str, record: TurnRecord, stamp: str, files
         sentences=added.sentences if added else ("The engineer left no summary.",),
         measured=": ".join([verdict, "; ".join(record.reasons)]) if record.reasons else verdict,
         artifacts=f"{record.hub} ({shown})",
-        line=0,
     )
     return with_turn(before, turn)

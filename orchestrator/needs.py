@@ -6,7 +6,7 @@ from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.config import child_environment
 from orchestrator.evidence.commands import resolve_command
 from orchestrator.policy.closure import open_rows
-from orchestrator.process import Ending, Limits, run_child
+from orchestrator.process import Limits, last_line, run_child
 from orchestrator.records.ledger import Item, Status
 from orchestrator.session import Session
 
@@ -42,11 +42,10 @@ def _provide(need: str, session: Session) -> str:
         limits=Limits(wall_s=session.config.verify_minutes * 60),
         should_stop=session.interrupted,
     )
-    if result.ending is Ending.EXITED and result.code == 0:
+    if result.ok:
         session.provided.add(need)
         return ""
-    said = log.read_bytes().decode("utf-8", errors="replace").strip().splitlines()
-    return f"{need} is missing ({said[-1] if said else result.ending.value})"
+    return f"{need} is missing ({last_line(log) or result.ending.value})"
 
 
 def _obstacle(item: Item, agenda: Agenda, session: Session) -> str:

@@ -20,12 +20,14 @@ __all__ = [
     "ChildResult",
     "Ending",
     "Limits",
+    "last_line",
     "process_identity",
     "run_child",
     "sweep_orphans",
 ]
 
 _CHUNK_BYTES = 1 << 16
+_TAIL_BYTES = 600
 _STOP_EVERY_S = 0.25  # how often `should_stop` is asked while nothing else happens
 
 
@@ -169,6 +171,16 @@ def run_child(
         if ending is not Ending.EXITED:
             tee.note(f"ended after {seconds:.1f} s: {_reason(ending, limits)}")
         return ChildResult(tuple(argv), code, ending, seconds, log, tee.bytes)
+
+
+def last_line(log: Path | None) -> str:
+    """Return the last line of a log that may still be written, empty when there is none."""
+    if log is None or not log.is_file():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes) -> subprocess.Popen[bytes]:

@@ -65,7 +65,6 @@ class CommandAgent:
         request: TurnRequest,
         limits: Limits,
         should_stop: Callable[[], bool] | None = None,
-        on_started: Callable[[int], None] | None = None,
     ) -> AgentOutcome:
         """Run the program once; see `Agent.act`.
 
@@ -82,6 +81,5 @@ class CommandAgent:
             limits=limits,
             stdin=request.prompt_path.read_bytes(),
             should_stop=should_stop,
-            on_started=on_started,
         )
         return AgentOutcome(result.ending, result.code, result.seconds, result.log, result.log_bytes)

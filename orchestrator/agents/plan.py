@@ -67,28 +67,18 @@ def _memory_entry(facts: Mapping[str, Any], item: Mapping[str, Any]) -> MemoryEn
     state = "ready_for_implementation" if item["implement"] else "gathering_evidence"
     body = "\n".join([*_review(last), "", *_selection(facts), *_people(facts["people"])])
     return MemoryEntry(
-        line=0,
         timestamp=facts["stamp"],
         title=f"{item['id']} — {purpose} handed over",
         focus=item["id"],
         focus_issue=f"{item['id']} — {item['title']}",
-        focus_issue_ids=(item["id"],),
         dwell=item["dwell"],
-        dwell_note="",
         action_type="Review → Implementation handoff" if item["implement"] else "Review → Evidence collection",
         mode="Implementation",
-        git_sync="off",
         documents_reviewed=f"docs/fix_plan.md, {item['plan']}" + (f", {last['hub']}" if last else ""),
         state=state,
-        action_state_body=state,
-        ralph_last_commit=None,
-        ralph_last_commit_raw="none",
         artifacts=item["hub"],
-        artifacts_raw=item["hub"],
         next_action=next_action,
-        next_bullet=None,
         body=body,
-        raw="",
     )
 
 
@@ -113,7 +103,6 @@ def _handoff(facts: Mapping[str, Any], item: Mapping[str, Any]) -> Handoff:
         how_to="The harness runs the rows itself after the turn, on a clean checkout of what is left."
         + ("\n" + "\n".join(f"- expected {text}" for text in expects) if expects else ""),
         pitfalls="\n".join(f"- {text}" for text in pitfalls) or "none known",
-        findings=(),
         pointers=f"- {item['plan']}\n- docs/fix_plan.md",
         next_up="The next phase of the same item, or the next runnable item.",
     )
@@ -132,7 +121,7 @@ def write_summary(worktree: Path, item_id: str, sentences: Sequence[str]) -> Non
     """Put a turn summary on top of the item's summary file."""
     path = worktree / "plans" / "active" / item_id / "summary.md"
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    turn = TurnSummary(stamp=None, sentences=tuple(sentences), measured="", artifacts="", line=0)
+    turn = TurnSummary(stamp=None, sentences=tuple(sentences))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(with_turn(before, turn), encoding="utf-8")
 

@@ -23,7 +23,6 @@ class Agent(Protocol):
         request: TurnRequest,
         limits: Limits,
         should_stop: Callable[[], bool] | None = None,
-        on_started: Callable[[int], None] | None = None,
     ) -> AgentOutcome:
         """Carry out one turn.
 
@@ -35,8 +34,6 @@ class Agent(Protocol):
             What the agent's process may use.
         should_stop
             Asked several times a second; when it answers True the agent is ended.
-        on_started
-            Called with the id of the agent's process as soon as there is one.
 
         Returns
         -------

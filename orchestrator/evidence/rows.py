@@ -12,12 +12,10 @@ from orchestrator.evidence.commands import resolve_command, split_test, words_of
 from orchestrator.evidence.criteria import check_expectation
 from orchestrator.evidence.testing import TestBench, run_tests
 from orchestrator.facts import RowResult, RowVerdict, TestRun
-from orchestrator.process import Ending, Limits, run_child
+from orchestrator.process import Ending, Limits, last_line, run_child
 from orchestrator.records.plan import Row
 
 __all__ = ["RowInputs", "run_row"]
-
-_TAIL_BYTES = 600
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,6 @@ class RowInputs:
     log: Path
 
 
-def _tail(log: Path) -> str:
-    if not log.exists():
-        return ""
-    text = log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", errors="replace").strip()
-    return text.splitlines()[-1] if text else ""
-
-
 def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | None, str]:
     """Exit code and the reason it failed, empty when it did not."""
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
@@ -61,7 +52,7 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
     if result.ending is not Ending.EXITED:
         return result.code, f"ended by the harness ({result.ending.value}) after {result.seconds:.0f} s"
     if result.code != 0:
-        return result.code, f"exit code {result.code}: {_tail(inputs.log)}"
+        return result.code, f"exit code {result.code}: {last_line(inputs.log)}"
     return 0, ""
 
 

@@ -6,17 +6,12 @@ from collections.abc import Collection
 
 from orchestrator.records.plan import Phase, Plan, Row, RowState
 
-__all__ = ["is_complete", "machine_rows", "open_phase", "open_rows", "ticks"]
-
-
-def machine_rows(plan: Plan) -> tuple[Row, ...]:
-    """Rows a machine can run: those with a `Run:` or a `Test:`."""
-    return tuple(row for row in plan.rows if row.run or row.test)
+__all__ = ["is_complete", "open_phase", "open_rows", "ticks"]
 
 
 def open_rows(phase: Phase, verified: Collection[str]) -> tuple[Row, ...]:
     """Machine rows of the phase that are not verified yet, in the plan's order."""
-    return tuple(row for row in phase.rows if (row.run or row.test) and row.id not in verified)
+    return tuple(row for row in phase.rows if row.is_runnable and row.id not in verified)
 
 
 def open_phase(plan: Plan, verified: Collection[str]) -> Phase | None:
@@ -26,7 +21,7 @@ def open_phase(plan: Plan, verified: Collection[str]) -> Phase | None:
 
 def is_complete(plan: Plan, verified: Collection[str]) -> bool:
     """Whether every machine row is verified; a plan without one is never complete by itself."""
-    rows = machine_rows(plan)
+    rows = [row for row in plan.rows if row.is_runnable]
     return bool(rows) and all(row.id in verified for row in rows)
 
 
@@ -34,9 +29,9 @@ def ticks(plan: Plan, verified: Collection[str]) -> dict[str, RowState]:
     """State of every row's box: machine rows by their evidence, rows of prose with their phase."""
     states = {}
     for phase in plan.phases:
-        runnable = [row for row in phase.rows if row.run or row.test]
+        runnable = [row for row in phase.rows if row.is_runnable]
         phase_done = bool(runnable) and all(row.id in verified for row in runnable)
         for row in phase.rows:
-            done = row.id in verified if row.run or row.test else phase_done
+            done = row.id in verified if row.is_runnable else phase_done
             states[row.id] = RowState.DONE if done else RowState.OPEN
     return states

@@ -98,6 +98,11 @@ class Row:
     implement: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
 
+    @property
+    def is_runnable(self) -> bool:
+        """Whether a machine can run it: it has a `Run:` or a `Test:`."""
+        return bool(self.run or self.test)
+
 
 def parse_expectation(text: str) -> Expectation | None:
     """Read ``file:key op value``, ``file:key exists`` or ``file exists``.

@@ -8,19 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-__all__ = ["Live", "last_line"]
+from orchestrator.process import last_line
 
-_TAIL_BYTES = 400
-
-
-def last_line(log: Path | None) -> str:
-    """Return the last line of a log that may still be written, empty when there is none."""
-    if log is None or not log.is_file():
-        return ""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        lines = stream.read().decode("utf-8", errors="replace").replace("\r", "\n").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+__all__ = ["Live"]
 
 
 class _Patient:

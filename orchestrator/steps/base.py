@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from orchestrator.agenda import Agenda
+from orchestrator.config import child_environment
+from orchestrator.evidence.checkout import first_party
+from orchestrator.evidence.testing import TestBench
 from orchestrator.facts import Facts, Frozen, TurnRecord, TurnRequest
 from orchestrator.layout import hub_path
 from orchestrator.records.handoff import Handoff
@@ -88,6 +91,27 @@ class Turn:
         return self.folder / "hub"
 
     @property
+    def bench(self) -> TestBench:
+        """The kept checkout, a child's environment, and the names that must come from there, for the turn's tree."""
+        session = self.session
+        return TestBench(
+            checkout=session.checkout,
+            environment=child_environment(session.config, session.checkout.root),
+            packages=first_party(session.worktree.git, self.tree),
+            scratch=self.folder / "scratch",
+            forbidden=session.worktree.root.parent,
+            seconds=session.config.verify_minutes * 60,
+            should_stop=session.interrupted,
+        )
+
+    @property
+    def judged(self) -> TurnRecord:
+        """The turn's record; only asked for once it was judged."""
+        if self.record is None:
+            raise AssertionError("a turn has a record once it was judged")
+        return self.record
+
+    @property
     def item(self) -> Item:
         """The focus; only asked for once it is known."""
         if self.focus is None:
@@ -114,17 +138,12 @@ class Turn:
 
     def payload(self) -> dict[str, Any]:
         """Return what the journal keeps of the turn's outcome."""
-        if self.record is None:
-            raise AssertionError("a turn has an outcome once it was judged")
-        frozen: Mapping[str, Any] | None = None
-        if self.frozen:
-            frozen = {"rows": self.frozen.rows, "evaluators": self.frozen.evaluators}
         return {
             "turn": self.id,
-            "record": record_to_data(self.record),
+            "record": record_to_data(self.judged),
             "status": self.status,
             "note": self.note,
-            "frozen": frozen,
+            "frozen": asdict(self.frozen) if self.frozen else None,
             "agent": self.agent,
             "seconds": self.seconds,
         }

@@ -20,7 +20,6 @@ from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
 from orchestrator.steps.base import Turn
-from orchestrator.steps.bench import make_bench
 from orchestrator.submissions import changed_rows, find_new_entry, standing_items
 
 __all__ = ["check", "collect"]
@@ -129,7 +128,7 @@ def _check_supervisor(turn: Turn) -> Turn:
     turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry)
     phase = agenda.phase(focus, turn.state) if focus else None
     rows = open_rows(phase, turn.state.item(focus.id).verified) if phase and focus else ()
-    bench = make_bench(turn)
+    bench = turn.bench
 
     in_rows = {selector for row in rows if row.test for selector in split_test(row.test)[1]}
 

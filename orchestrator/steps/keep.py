@@ -10,7 +10,6 @@ from orchestrator.archive import with_archives
 from orchestrator.documents import (
     ledger_after,
     memory_after,
-    own_entry,
     plan_after,
     summary_after,
     with_attempt_of,
@@ -25,12 +24,6 @@ from orchestrator.steps.base import Turn
 from orchestrator.steps.prove import verified_after
 
 __all__ = ["commit", "render"]
-
-
-def _record_of(turn: Turn) -> TurnRecord:
-    if turn.record is None:
-        raise AssertionError("a turn is judged before it is kept")
-    return turn.record
 
 
 def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes | None]:
@@ -83,10 +76,15 @@ def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[s
     if turn.entry is None or turn.handoff is None:
         raise AssertionError("a supervisor's turn was checked before it is recorded")
     note = "new focus; no completed iteration yet" if not known.iterations else "iterations since the last progress"
-    entry = own_entry(
-        turn.entry, record, stamp=turn.stamp_text, dwell_note=note, last_commit=known.last_engineer_commit
+    memory = memory_after(
+        turn.base_text(MEMORY),
+        turn.entry,
+        record,
+        stamp=turn.stamp_text,
+        dwell_note=note,
+        last_commit=known.last_engineer_commit,
     )
-    documents = {LEDGER: ledger, MEMORY: memory_after(turn.base_text(MEMORY), entry)}
+    documents = {LEDGER: ledger, MEMORY: memory}
     if not (turn.handoff.branch and turn.handoff.artifacts):
         branch = turn.session.run.branch
         documents[HANDOFF] = with_owned_fields(turn.text(HANDOFF), branch=branch, artifacts=record.hub)
@@ -95,7 +93,7 @@ def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[s
 
 def render(turn: Turn) -> Turn:
     """Render the harness's fields and the hub onto tree T."""
-    record = _record_of(turn)
+    record = turn.judged
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
         (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
     if not turn.role.writes_handoff:
@@ -140,7 +138,7 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
 
 def commit(turn: Turn) -> Turn:
     """One commit for the turn; the journal's line comes after the branch has moved."""
-    record = _record_of(turn)
+    record = turn.judged
     sha = turn.session.worktree.commit(turn.tree, _commit_message(turn, record), turn.base)
     turn = replace(turn, record=replace(record, commit=sha))
     turn.session.journal.append("turn.committed", turn.payload())

@@ -21,7 +21,6 @@ from orchestrator.policy.progress import Judgement, judge_engineer, judge_superv
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import Row, parse_plan
 from orchestrator.steps.base import Turn, TurnFailed
-from orchestrator.steps.bench import make_bench
 from orchestrator.submissions import new_sentences
 
 __all__ = ["judge", "verified_after", "verify"]
@@ -62,7 +61,7 @@ def verify(turn: Turn) -> Turn:
 
     git = session.worktree.git
     verification = Verification(
-        bench=make_bench(turn),
+        bench=turn.bench,
         git=git,
         store=session.workspace.store,
         tree=turn.tree,
@@ -141,6 +140,4 @@ def judge(turn: Turn) -> Turn:
 
 def verified_after(turn: Turn) -> tuple[str, ...]:
     """Rows verified once this turn counts."""
-    record = turn.record
-    fresh = record.verified if record else ()
-    return tuple(dict.fromkeys((*turn.state.item(turn.item.id).verified, *fresh)))
+    return tuple(dict.fromkeys((*turn.state.item(turn.item.id).verified, *turn.judged.verified)))

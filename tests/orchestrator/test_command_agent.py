@@ -68,13 +68,11 @@ def test_the_program_runs_in_the_worktree_with_the_given_environment_only(reques
     assert (request_.worktree / "here").read_text() == "GIVEN LC_CTYPE ORCHESTRATOR_PARENT PYTHONUTF8"
 
 
-def test_limits_stops_and_the_process_id_reach_the_program(request_: TurnRequest) -> None:
+def test_limits_and_stops_reach_the_program(request_: TurnRequest) -> None:
     agent = script("import time; time.sleep(60)")
-    pids: list[int] = []
     assert agent.act(request_, Limits(0.3)).ending == "wall"
     assert agent.act(request_, Limits(60, silence_s=0.3)).ending == "silence"
-    assert agent.act(request_, Limits(60), lambda: bool(pids), pids.append).ending == "stopped"
-    assert len(pids) == 1
+    assert agent.act(request_, Limits(60), lambda: True).ending == "stopped"
     assert script("while True: print('x' * 999)").act(request_, Limits(60, output_bytes=5000)).ending == "output"
 
 

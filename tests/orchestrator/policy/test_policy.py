@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import ExitCode
 from orchestrator.facts import Claim, Facts, PathChange, PathClass, RowResult, RowVerdict, TestRun, Verdict
 from orchestrator.policy.closure import is_complete, open_phase, ticks
-from orchestrator.policy.dwell import Tier, dwell_after, tier_of
+from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.ending import limit_reached, nothing_runnable
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.focus import candidates, find_circle, standings
@@ -110,13 +110,18 @@ def test_a_cycle_is_found_exactly_when_there_is_one(edges: list[tuple[int, int]]
 
 @given(st.lists(st.booleans(), max_size=40), st.sampled_from(list(Kind)))
 def test_dwell_falls_only_through_progress_and_its_tier_never_outruns_it(turns: list[bool], kind: Kind) -> None:
+    tiers = (Status.IN_PROGRESS, Status.BLOCKED, Status.BLOCKED_ESCALATION)
+
+    def tier_of(dwell: int) -> int:
+        return tiers.index(standing_after(dwell, kind, ())[0])
+
     dwell = 0
     for progress in turns:
         after = dwell_after(dwell, progress=progress)
         assert after == (0 if progress else dwell + 1)
-        assert tier_of(after, kind) >= tier_of(dwell, kind) or progress
+        assert tier_of(after) >= tier_of(dwell) or progress
         dwell = after
-    assert tier_of(6 if kind is not Kind.RESEARCH else 12, kind) is Tier.ESCALATED
+    assert standing_after(6 if kind is not Kind.RESEARCH else 12, kind, ())[0] is Status.BLOCKED_ESCALATION
 
 
 def run_of(passed: int, failed: int, **changes: object) -> TestRun:
