@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.config import resolve_config
+from orchestrator.errors import ExitCode
 from orchestrator.journal import read_journal
 from orchestrator.report.account import make_pages
 from orchestrator.report.pages import write_pages
@@ -28,9 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pages and say where they are."""
     workspace = open_workspace(arguments)
     config, events = resolve_config(workspace.root, {}), read_journal(workspace.journal_path)
+    faults: list[str] = []
     with workspace.git.keeping_reader() as git:
-        pages = make_pages(replace(workspace, git=git), config, events, arguments.run, sys.stderr.write)
+        pages = make_pages(replace(workspace, git=git), config, events, arguments.run, sys.stderr.write, faults)
         count = write_pages(arguments.out, pages)
     index = str(arguments.out.resolve() / "index.html")
-    sys.stdout.write((json.dumps({"index": index, "files": count}) if arguments.json else index) + "\n")
-    return 0
+    for fault in faults:
+        sys.stderr.write(f"orchestrator: not made: {fault}\n")
+    told = {"index": index, "files": count, "faults": faults}
+    sys.stdout.write((json.dumps(told) if arguments.json else index) + "\n")
+    return int(ExitCode.FAILURE if faults else ExitCode.DONE)

@@ -20,6 +20,8 @@ from orchestrator.workspace import Workspace
 
 __all__ = ["make_pages"]
 
+_Pages = Iterator[tuple[str, str | bytes]]
+
 _TURNS_A_LINE = 100
 
 
@@ -49,9 +51,45 @@ def _shown(story: TurnStory, kept: Keepings) -> dict[str, Any]:
     }
 
 
+def _page(name: str, template: str, **data: Any) -> _Pages:  # noqa: ANN401 -- a template takes what it names
+    yield name, render_page(template, **data)
+
+
+def _turn_page(
+    workspace: Workspace,
+    turn: TurnStory,
+    item: dict[str, Any] | None,
+    name: str,
+    **data: Any,  # noqa: ANN401 -- as above
+) -> _Pages:
+    """Give a turn's pictures and page; its item's page shows the newest of them."""
+    kept = read_keepings(workspace, turn)
+    shown = _shown(turn, kept)
+    for file in shown["pictures"]:
+        yield f"pictures/{file.sha256[:20]}.png", kept.contents[file.path]
+    if item:
+        item |= {key: shown[key] for key in ("pictures", "pictured", "blocker") if shown[key]}
+    yield from _page(name, "turn.html", **shown, **data, turn=turn, item=item)
+
+
+def _whole(pages: _Pages, name: str, run: object, faults: list[str]) -> _Pages:
+    """Give the pages; in place of one that cannot be made, a page that says so, and why."""
+    try:
+        yield from pages
+    except Exception as error:  # noqa: BLE001 -- whatever is wrong with one page, the others are there to be read
+        reason = f"{type(error).__name__}: {error}"
+        faults.append(f"{name}: {reason}")
+        yield name, render_page("fault.html", run=run, name=name, reason=reason, root="../" * name.count("/"))
+
+
 def make_pages(
-    workspace: Workspace, config: Config, events: Iterable[Event], name: str | None, tell: Callable[[str], object]
-) -> Iterator[tuple[str, str | bytes]]:
+    workspace: Workspace,
+    config: Config,
+    events: Iterable[Event],
+    name: str | None,
+    tell: Callable[[str], object],
+    faults: list[str],
+) -> _Pages:
     """Give name and content of every page and picture of a run, the overview last.
 
     Documents are read at the run's last commit, never from its worktree.
@@ -64,11 +102,13 @@ def make_pages(
         The run, by default the last.
     tell
         Told, now and then, how many turns of how many are written.
+    faults
+        Gets, for every page that could not be made and only says so, its name and the reason.
 
     Raises
     ------
     OrchestratorError
-        There is no such run, a commit of it is gone, or the ledger it left cannot be read.
+        There is no such run, or the ledger it left cannot be read.
     """
     events = events_of_run(events, name)
     state, entries = fold(events), read_chronicle(events)
@@ -80,19 +120,16 @@ def make_pages(
         key, limit = standing.item.id, limits_of(standing.item.kind)[1]
         own = {"plan": agenda.plans.get(key), "known": state.item(key), "limit": limit, "pictures": (), "blocker": ""}
         items[key] = {"standing": standing, "turns": [turn for turn in turns if turn.focus == key], **own}
+    run = state.run
     for number, turn in enumerate(turns, 1):
-        kept, item = read_keepings(workspace, turn), items.get(turn.focus)
-        shown = _shown(turn, kept)
-        for file in shown["pictures"]:
-            yield f"pictures/{file.sha256[:20]}.png", kept.contents[file.path]
-        if item:
-            item |= {key: shown[key] for key in ("pictures", "pictured", "blocker") if shown[key]}
-        shown |= {"run": state.run, "turn": turn, "item": item, "turns": turns, "number": number}
-        yield f"turns/{turn.name}.html", render_page("turn.html", **shown)
+        page, item = f"turns/{turn.name}.html", items.get(turn.focus)
+        made = _turn_page(workspace, turn, item, page, run=run, turns=turns, number=number)
+        yield from _whole(made, page, run, faults)
         if number % _TURNS_A_LINE == 0:
             tell(f"{number} of {len(turns)} turns\n")
     for key, item in items.items():
-        yield f"items/{key}.html", render_page("item.html", run=state.run, item=item)
-    data = {"run": state.run, "entries": entries, "items": [*items.values()], "last": last}
+        page = f"items/{key}.html"
+        yield from _whole(_page(page, "item.html", run=run, item=item), page, run, faults)
+    data = {"run": run, "entries": entries, "items": [*items.values()], "last": last, "paused": state.paused}
     whole = TurnStory("", started=events[0].time, ended=events[-1].time)
-    yield "index.html", render_page("index.html", **data, whole=whole)
+    yield from _whole(_page("index.html", "index.html", **data, whole=whole), "index.html", run, faults)

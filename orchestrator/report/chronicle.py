@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -88,10 +88,19 @@ def events_of_run(events: Iterable[Event], name: str | None = None) -> list[Even
     return known[first : min((n for n, _ in marks if n > first), default=None)]
 
 
+def _told(events: Iterable[Event]) -> Iterator[Event]:
+    """Give all events, those that were rebuilt from commits among them, which have no time."""
+    for event in events:
+        yield event
+        data: Mapping[str, Any] = event.data
+        for inner in data["events"] if event.kind == "run.rebuilt" else ():
+            yield Event(event.seq, "", inner["kind"], inner["data"])
+
+
 def read_chronicle(events: Iterable[Event]) -> list[TurnStory | Event]:
     """Return the turns of a run and, between them, every event that is no part of a turn."""
     entries: dict[str, TurnStory | Event] = {}
-    for event in events:
+    for event in _told(events):
         data: Mapping[str, Any] = event.data
         turn = data.get("turn", "")
         known = entries.get(turn)
@@ -100,8 +109,5 @@ def read_chronicle(events: Iterable[Event]) -> list[TurnStory | Event]:
         elif event.kind in {"turn.committed", "turn.abandoned"}:
             entries[turn] = _ended(known if isinstance(known, TurnStory) else TurnStory(turn), event.time, data)
         elif event.kind != "turn.verified":
-            entries[f"event {event.seq}"] = event
-        for payload in data["turns"] if event.kind == "run.rebuilt" else ():
-            story = _ended(TurnStory(""), "", payload)
-            entries[story.id] = story
+            entries[f"event {len(entries)}"] = event
     return list(entries.values())

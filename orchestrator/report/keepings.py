@@ -40,6 +40,10 @@ class Keepings:
         Message of the commit, trailers included.
     contents : mapping
         Those files of the hub that can be shown, by name; from the artifact store where the hub has them not.
+    patches : tuple of str
+        Of a turn that was undone: where its changes are kept, those too large to show among them.
+    has_folder : bool
+        Whether the turn's own folder is still there.
     """
 
     log: bytes
@@ -48,6 +52,8 @@ class Keepings:
     handoff: str = ""
     files: tuple[FileEntry, ...] = ()
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    patches: tuple[str, ...] = ()
+    has_folder: bool = True
 
 
 def parse_patch(patch: bytes) -> tuple[FileDiff, ...]:
@@ -72,8 +78,10 @@ def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
     folder, git, record = workspace.home / "turns" / story.id, workspace.git, story.record
     log = (folder / "agent.log").read_bytes() if (folder / "agent.log").is_file() else b""
     if record is None:
-        left = (path for path in sorted(folder.glob("abandoned*.patch")) if path.stat().st_size <= _SHOWN_BYTES)
-        return Keepings(log, parse_patch(b"".join(path.read_bytes() for path in left)))
+        left = sorted(folder.glob("abandoned*.patch"))
+        diff = parse_patch(b"".join(path.read_bytes() for path in left if path.stat().st_size <= _SHOWN_BYTES))
+        names = tuple(str(path.relative_to(workspace.home.parent)) for path in left)
+        return Keepings(log, diff, patches=names, has_folder=folder.is_dir())
     commit = git.run(*_PATCH, record.commit, *_PATHS)
     handoff, manifest = (git.blob(record.commit, path) or b"" for path in (HANDOFF, record.hub + MANIFEST))
     told = parse_manifest(manifest.decode("utf-8", "replace"))

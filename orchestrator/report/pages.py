@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def render_page(template: str, **data: Any) -> str:  # noqa: ANN401 -- a templat
 
 
 def write_pages(folder: Path, pages: Iterable[tuple[str, str | bytes]]) -> int:
-    """Write pages, each as a whole, into a folder that holds nothing else; return how many.
+    """Write pages into a folder that holds nothing else; return how many.
+
+    All are made before the first takes its place, so that an earlier report stays whole until there is a new one.
 
     Parameters
     ----------
@@ -79,12 +82,14 @@ def write_pages(folder: Path, pages: Iterable[tuple[str, str | bytes]]) -> int:
         raise WorkspaceError(f"{folder}: expected a new folder, an empty one or an earlier report; give another name")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARKER).touch()
-    count = 0
-    for name, content in pages:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(content if isinstance(content, bytes) else content.encode())
-        part.replace(target)
-        count += 1
-    return count
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as made:
+        names: dict[str, None] = {}
+        for name, content in pages:
+            part = Path(made, name)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(content if isinstance(content, bytes) else content.encode())
+            names[name] = None
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Path(made, name).replace(folder / name)
+    return len(names)

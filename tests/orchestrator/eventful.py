@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from orchestrator.inbox import leave_request
 
 from .conftest import ACTOR, FILES, HARNESS, Project
 
-__all__ = ["EVIL", "make_eventful_run"]
+__all__ = ["EVIL", "make_eventful_run", "make_troubled_run"]
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 
@@ -64,8 +67,8 @@ def ralph():
 """
 
 
-def make_eventful_run(folder: Path) -> Project:
-    """A crash, a refused lie, a blocked item, a person who clears it and writes, a bad handoff, pictures, an end."""
+def _make(folder: Path, behaviour: str) -> tuple[Project, tuple[str, str]]:
+    """A project and the flag that gives its loop an agent of this behaviour."""
     project = Project(folder / "a project <with> spaces")
     project.root.mkdir()
     project.git("init", "-q", "-b", "main")
@@ -73,8 +76,13 @@ def make_eventful_run(folder: Path) -> Project:
         project.write(path, text)
     project.commit("start")
     script = folder / "actor.py"
-    script.write_text(ACTOR.replace("{harness!r}", repr(str(HARNESS))).replace("{body}", _BEHAVIOUR))
-    agent = ("--agent-command", f"{sys.executable} {script} {{request_file}}")
+    script.write_text(ACTOR.replace("{harness!r}", repr(str(HARNESS))).replace("{body}", behaviour))
+    return project, ("--agent-command", f"{sys.executable} {script} {{request_file}}")
+
+
+def make_eventful_run(folder: Path) -> Project:
+    """A crash, a refused lie, a blocked item, a person who clears it and writes, a bad handoff, pictures, an end."""
+    project, agent = _make(folder, _BEHAVIOUR)
     assert project.loop(*agent).code == 12
     cleared = project.command("orchestrator", "clear", "MEAN-FIX-001", "--note", f"look again {EVIL}")
     assert cleared.returncode == 0, cleared.stderr
@@ -82,3 +90,66 @@ def make_eventful_run(folder: Path) -> Project:
     done = project.loop(*agent)
     assert done.code == 0, done.said
     return project
+
+
+_TROUBLE = """
+import signal
+here = pathlib.Path(sys.argv[1]).parents[4]  # the project's root
+
+def galph():
+    if (here / "kill").exists():
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(0)
+    supervise(facts, work)
+    if (here / "bad handoff").exists():
+        (here / "bad handoff").unlink()
+        swap("input.md", "MEAN-FIX-001", "MEAN-NOWHERE-001")
+
+def ralph():
+    if (here / "fail").exists():
+        sys.exit(3)
+    say("Thought about it.")
+"""
+
+
+def make_troubled_run(folder: Path, look: Callable[[Project, str], object]) -> None:
+    """Every request a person can make, every way a run can end badly; `look` is called after each, with its name."""
+    project, agent = _make(folder, _TROUBLE)
+    project.write(".git/info/exclude", "kill\nfail\nbad handoff\n")
+
+    def ask(kind: str, *words: str) -> None:
+        done = project.command("orchestrator", kind, *words)
+        assert done.returncode == 0, (kind, done.stdout, done.stderr)
+
+    def leave(**request: object) -> None:  # what a command leaves only while a loop runs
+        leave_request(project.root / ".orchestrator", {"note": f"{request['kind']} by me", **request})
+
+    project.write("bad handoff", "")
+    assert project.loop(*agent, "--iterations", "1").code == 13
+    look(project, "limit")
+    ask("pause", "--note", "the beam is down")
+    ask("pause", "--off")
+    ask("block", "MEAN-REPORT-001", "--note", "not yet")
+    ask("reopen", "MEAN-LATER-001")
+    ask("prioritise", "MEAN-REPORT-001", "critical")
+    leave(kind="raise-budget", iterations=1, minutes=0.0)
+    leave(kind="raise-budget", iterations=3, minutes=2.5)
+    leave(kind="unheard of")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    project.write(plan, (project.root / plan).read_text().replace("the acceptance", "both acceptance"))
+    project.commit()
+    ask("approve", "MEAN-FIX-001")
+    project.write("kill", "")
+    assert project.loop(*agent).code == -9
+    look(project, "killed")
+    (project.root / "kill").unlink()
+    ask("clear", "MEAN-REPORT-001")
+    project.write("fail", "")
+    assert project.loop(*agent).code == 14
+    look(project, "agent failed")
+    leave(kind="stop")
+    assert project.loop(*agent).code == 130
+    look(project, "stopped")
+    (project.root / ".orchestrator/journal.jsonl").unlink()
+    assert project.loop(*agent, "--iterations", "1").code == 13
+    look(project, "rebuilt")

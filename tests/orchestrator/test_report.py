@@ -14,13 +14,13 @@ import jinja2
 import pytest
 
 from orchestrator.facts import Role, TurnRecord, Verdict
-from orchestrator.journal import Event
+from orchestrator.journal import Event, read_journal
 from orchestrator.report.chronicle import TurnStory, events_of_run, read_chronicle
 from orchestrator.report.keepings import parse_patch
 from orchestrator.report.pages import render_page, write_pages
 
 from .conftest import Project
-from .eventful import EVIL, make_eventful_run
+from .eventful import EVIL, make_eventful_run, make_troubled_run
 
 INLINE = {"a", "b", "code", "del", "i", "ins", "kbd", "small", "span", "strong", "svg", "time", "use"}
 VOID = {"meta", "img", "link", "br", "path", "rect", "circle", "use"}
@@ -72,7 +72,7 @@ def report(project: Project) -> Path:
     done = project.command("orchestrator", "report", "--json", "--out", str(folder))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result == {"index": str(folder / "index.html"), "files": len(list(files(folder)))}
+    assert result == {"index": str(folder / "index.html"), "files": len(list(files(folder))), "faults": []}
     return folder
 
 
@@ -84,10 +84,11 @@ def test_the_overview_says_how_the_run_ended_who_waits_and_what_people_asked(rep
     words = Page(report / "index.html").words
     assert "run-1: 2 of 3 items verified" in words
     assert "15 turns in" in words
+    assert ": 13 committed, 2 abandoned." in words
     assert "The loop ended with exit code 0: nothing runnable is left" in words
     assert "1 item waits for you." in words
     assert "MEAN-LATER-001 Something that waits for a person blocked: the formula is not decided" in words
-    assert f"person clear MEAN-FIX-001, note: look again {EVIL}" in words
+    assert f"person clear MEAN-FIX-001: look again {EVIL}" in words
     assert f"person Please divide by the length. {EVIL}" in words
     assert words.count("The loop was started.") == 2
     for name, outcome in (("0002", "abandoned"), ("0004", "refused"), ("0006", "no progress"), ("0010", "progress")):
@@ -149,7 +150,7 @@ def test_a_handoff_that_was_refused_is_shown_with_the_reason(report: Path) -> No
 
 def test_an_item_has_a_page_with_plan_blocker_and_hubs(report: Path) -> None:
     words = Page(report / "items/MEAN-FIX-001.html").words
-    for shown in ("# MEAN-FIX-001 is blocked", "A1 the acceptance tests pass", "reports/", "Rows verified 1 of 1"):
+    for shown in ("MEAN-FIX-001 is blocked", "A1 the acceptance tests pass", "reports/", "Rows verified 1 of 1"):
         assert shown in words
 
 
@@ -215,6 +216,36 @@ def test_a_folder_with_somebodys_files_is_refused_and_left_as_it_is(project: Pro
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_page_that_cannot_be_made_says_so_and_the_others_are_there(project: Project, report: Path) -> None:
+    broken = project.root / ".orchestrator/turns/run-1/0002-ralph/abandoned-gone.patch"
+    broken.symlink_to("nowhere")
+    folder = report.parent / "with a fault"
+    done = project.command("orchestrator", "report", "--out", str(folder))
+    broken.unlink()
+    assert done.returncode == 1
+    assert "orchestrator: not made: turns/0002-ralph.html: FileNotFoundError: " in done.stderr
+    assert done.stdout == f"{folder / 'index.html'}\n"
+    fault = Page(folder / "turns/0002-ralph.html")
+    assert "This page could not be made." in fault.words
+    assert "abandoned-gone.patch" in fault.words
+    assert "../index.html" in [link["href"] for link in fault.all("a")]
+    same = {path.relative_to(report): path.read_bytes() for path in files(report)}
+    found = {path.relative_to(folder): path.read_bytes() for path in files(folder)}
+    assert found.keys() == same.keys()
+    assert [str(path) for path in same if same[path] != found[path]] == ["turns/0002-ralph.html"]
+
+
+def test_an_earlier_report_stays_whole_until_there_is_a_new_one(tmp_path: Path) -> None:
+    def pages() -> Iterator[tuple[str, str]]:
+        yield "turns/1.html", "new"
+        raise KeyError("index")
+
+    write_pages(tmp_path, [("turns/1.html", "old"), ("index.html", "old")])
+    with pytest.raises(KeyError):
+        write_pages(tmp_path, pages())
+    assert {path.name: path.read_text() for path in files(tmp_path)} == {"1.html": "old", "index.html": "old"}
+
+
 def test_a_run_that_is_not_there_is_named_with_those_that_are(project: Project, tmp_path: Path) -> None:
     done = project.command("orchestrator", "report", "--run", "run-7", "--out", str(tmp_path / "new"))
     assert done.returncode == 1
@@ -231,6 +262,45 @@ def test_the_journal_says_what_every_turn_cost(project: Project) -> None:
         assert end["agent"]["seconds"] > 0
         assert (end["seconds"] > 0) == end["turn"].endswith("ralph") or "record" not in end
     assert [end["agent"]["code"] for end in ends if "record" not in end] == [3, 0]
+
+
+def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tmp_path: Path) -> None:
+    seen = []
+
+    def look(project: Project, name: str) -> None:
+        seen.append(name)
+        done = project.command("orchestrator", "report", "--out", str(tmp_path / name))
+        assert (done.returncode, done.stderr) == (0, ""), name
+        journal = read_journal(project.root / ".orchestrator/journal.jsonl")
+        turns = [entry for entry in read_chronicle(events_of_run(journal)) if isinstance(entry, TurnStory)]
+        assert {turn.name for turn in turns} == {path.stem for path in (tmp_path / name / "turns").iterdir()}
+        assert all(Page(path).open == [] for path in (tmp_path / name).rglob("*.html"))
+
+    make_troubled_run(tmp_path, look)
+    words = {name: Page(tmp_path / name / "index.html").words for name in seen}
+    assert ": 2 committed, 1 abandoned." in words["limit"]
+    assert "The loop has reached a limit you gave" in words["limit"]
+    assert ", 1 abandoned, 1 under way." in words["killed"]
+    assert "The loop may have died" in words["killed"]
+    for asked in (
+        "paused: the beam is down",
+        "let go on by ",
+        "block MEAN-REPORT-001: not yet",
+        "reopen MEAN-LATER-001 by ",
+        "prioritise MEAN-REPORT-001: Critical by ",
+        "1 iteration more by me",
+        "3 iterations more and 2.5 minutes more by me",
+        "unheard of by me",
+        "approve the criteria of MEAN-FIX-001 as of ",
+    ):
+        assert f"person {asked}" in words["killed"]
+    assert "The loop has lost an agent" in words["agent failed"]
+    assert "1 cut short" in words["agent failed"]
+    assert "person stop after the turn under way by me" in words["stopped"]
+    assert "was rebuilt from the commits" in words["rebuilt"]
+    (cut,) = (page for page in map(Page, (tmp_path / "stopped/turns").iterdir()) if "cut short" in page.words)
+    assert cut.words.count("It had changed no file.") == 2
+    assert "shown below" not in cut.words
 
 
 # What the real run does not show
@@ -261,6 +331,7 @@ TURN = TurnRecord(
     reasons=(),
     commit="c",
 )
+REBUILT = {"turn": TURN.turn, "record": asdict(TURN)}
 START = {"branch": "loop/x", "base": "b", "worktree": "w"}
 
 
@@ -268,7 +339,7 @@ def test_turns_that_were_cut_short_that_run_and_that_were_rebuilt_are_told_apart
     events = [
         event(1, "run.started", run="run-1", **START),
         event(2, "run.started", run="run-2", **START),
-        event(3, "run.rebuilt", run="run-2", **START, turns=[{"record": asdict(TURN)}], items=[]),
+        event(3, "run.rebuilt", run="run-2", **START, events=[{"kind": "turn.committed", "data": REBUILT}]),
         started(4, "run-2/0004-ralph"),
         event(5, "turn.abandoned", turn="run-2/0004-ralph", role="", reasons=["died"], charge=None, interrupted=True),
         event(6, "something.new", what=1),
@@ -280,7 +351,9 @@ def test_turns_that_were_cut_short_that_run_and_that_were_rebuilt_are_told_apart
     assert [turn.outcome for turn in turns] == ["progress", "cut short", "under way"]
     assert [turn.seconds for turn in turns] == [None, 1.0, None]
     assert [turn.focus for turn in turns] == ["A-001"] * 3
-    index = render_page("index.html", run=START | {"name": "run-2"}, entries=told, items=[], last="c", whole=turns[1])
+    index = render_page(
+        "index.html", run=START | {"name": "run-2"}, entries=told, items=[], last="c", whole=turns[1], paused=""
+    )
     assert "was rebuilt from the commits" in index
     assert "A turn is under way, or the loop was killed in it." in " ".join(index.split())
 
@@ -307,7 +380,7 @@ Binary files /dev/null and "b/t\\tab" differ
 
 def test_a_template_that_lacks_a_variable_is_an_error() -> None:
     story = TurnStory("run-2/0001-galph")
-    data: dict[str, Any] = {"entries": [story], "items": [], "last": "c", "whole": story}
+    data: dict[str, Any] = {"entries": [story], "items": [], "last": "c", "whole": story, "paused": ""}
     assert "<title>run-2: 0 of 0" in render_page("index.html", run=START | {"name": "run-2"}, **data)
     with pytest.raises(jinja2.UndefinedError, match="name"):
         render_page("index.html", run=START, **data)
