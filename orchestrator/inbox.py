@@ -54,15 +54,17 @@ def take_user_input(root: Path, home: Path) -> None:
 
 
 def tell_request(data: Mapping[str, Any]) -> str:
-    """Return a request in words."""
-    kind = data["kind"]
+    """Return a request in words; one that a hand wrote may lack anything but its kind."""
+    kind, note, commit = data["kind"], data.get("note") or "", data.get("commit")
+    words = [kind, data.get("item"), data.get("level"), commit and f"as of {commit[:10]}"]
     if kind == "raise-budget":
-        given = ((data["iterations"], "iterations"), (data["minutes"], "minutes"))
-        return " and ".join(f"{number:g} {what}" for number, what in given if number) + " more"
-    if kind == "pause" and data["off"]:
-        return "let it go on"
-    words = [kind, data.get("item") or "", data.get("level") or "", f"({data['note']})" if data.get("note") else ""]
-    return " ".join(word for word in words if word)
+        given = ((data.get("iterations"), "iteration"), (data.get("minutes"), "minute"))
+        more = [f"{number:g} {what}{'s' if number != 1 else ''}" for number, what in given if number]
+        words = [" and ".join(more), "more"]
+    elif kind == "pause":
+        words = ["let go on" if data.get("off") else "paused"]
+    why = f" {note}" if note.startswith("by ") else f": {note}" if note else ""
+    return " ".join(word for word in words if word) + why
 
 
 def read_requests(home: Path, taken: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:

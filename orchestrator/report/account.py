@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.agenda import read_agenda
 from orchestrator.config import Config
+from orchestrator.inbox import tell_request
 from orchestrator.journal import Event
 from orchestrator.layout import HANDOFF, MEASURED, MEMORY, summary_path
 from orchestrator.policy.dwell import limits_of
@@ -130,6 +131,12 @@ def make_pages(
     for key, item in items.items():
         page = f"items/{key}.html"
         yield from _whole(_page(page, "item.html", run=run, item=item), page, run, faults)
-    data = {"run": run, "entries": entries, "items": [*items.values()], "last": last, "paused": state.paused}
-    whole = TurnStory("", started=events[0].time, ended=events[-1].time)
-    yield from _whole(_page("index.html", "index.html", **data, whole=whole), "index.html", run, faults)
+    data: dict[str, Any] = {
+        "run": run,
+        "entries": entries,
+        "items": [*items.values()],
+        "last": last,
+        "paused": state.paused,
+    }
+    data |= {"whole": TurnStory("", started=events[0].time, ended=events[-1].time), "tell_request": tell_request}
+    yield from _whole(_page("index.html", "index.html", **data), "index.html", run, faults)

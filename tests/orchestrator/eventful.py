@@ -122,7 +122,7 @@ def make_troubled_run(folder: Path, look: Callable[[Project, str], object]) -> N
         assert done.returncode == 0, (kind, done.stdout, done.stderr)
 
     def leave(**request: object) -> None:  # what a command leaves only while a loop runs
-        leave_request(project.root / ".orchestrator", {"note": f"{request['kind']} by me", **request})
+        leave_request(project.root / ".orchestrator", {"note": "by me", **request})
 
     project.write("bad handoff", "")
     assert project.loop(*agent, "--iterations", "1").code == 13

@@ -14,6 +14,7 @@ import jinja2
 import pytest
 
 from orchestrator.facts import Role, TurnRecord, Verdict
+from orchestrator.inbox import tell_request
 from orchestrator.journal import Event, read_journal
 from orchestrator.report.chronicle import TurnStory, events_of_run, read_chronicle
 from orchestrator.report.keepings import parse_patch
@@ -287,16 +288,16 @@ def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tm
         "let go on by ",
         "block MEAN-REPORT-001: not yet",
         "reopen MEAN-LATER-001 by ",
-        "prioritise MEAN-REPORT-001: Critical by ",
+        "prioritise MEAN-REPORT-001 Critical by ",
         "1 iteration more by me",
-        "3 iterations more and 2.5 minutes more by me",
+        "3 iterations and 2.5 minutes more by me",
         "unheard of by me",
-        "approve the criteria of MEAN-FIX-001 as of ",
+        "approve MEAN-FIX-001 as of ",
     ):
         assert f"person {asked}" in words["killed"]
     assert "The loop has lost an agent" in words["agent failed"]
     assert "1 cut short" in words["agent failed"]
-    assert "person stop after the turn under way by me" in words["stopped"]
+    assert "person stop by me" in words["stopped"]
     assert "was rebuilt from the commits" in words["rebuilt"]
     (cut,) = (page for page in map(Page, (tmp_path / "stopped/turns").iterdir()) if "cut short" in page.words)
     assert cut.words.count("It had changed no file.") == 2
@@ -380,7 +381,14 @@ Binary files /dev/null and "b/t\\tab" differ
 
 def test_a_template_that_lacks_a_variable_is_an_error() -> None:
     story = TurnStory("run-2/0001-galph")
-    data: dict[str, Any] = {"entries": [story], "items": [], "last": "c", "whole": story, "paused": ""}
+    data: dict[str, Any] = {
+        "entries": [story],
+        "items": [],
+        "last": "c",
+        "whole": story,
+        "paused": "",
+        "tell_request": tell_request,
+    }
     assert "<title>run-2: 0 of 0" in render_page("index.html", run=START | {"name": "run-2"}, **data)
     with pytest.raises(jinja2.UndefinedError, match="name"):
         render_page("index.html", run=START, **data)

@@ -90,7 +90,7 @@ def test_an_item_blocked_while_its_handoff_is_written_is_not_worked_on(make_proj
     assert refused.returncode == 2
     assert "its status is blocked" in refused.stderr
     assert "next" in ask(project, "reopen", FIX)
-    assert f"not heard before the next start: reopen {FIX} (by" in ask(project, "status")
+    assert f"not heard before the next start: reopen {FIX} by" in ask(project, "status")
     done = project.loop()
     assert done.code == 0, done.said
     assert done.focus(FIX)["status"] == "done"
