@@ -11,11 +11,11 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError
 from orchestrator.git import Git
 from orchestrator.layout import FINDINGS, LEDGER, plan_path
-from orchestrator.policy.closure import is_complete, open_phase
+from orchestrator.policy.closure import is_complete, open_phase, open_rows
 from orchestrator.policy.focus import Standing, candidates, find_circle, standings
 from orchestrator.records.findings import Finding, parse_findings
 from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_ledger
-from orchestrator.records.plan import Phase, Plan, parse_plan
+from orchestrator.records.plan import Phase, Plan, Row, parse_plan
 from orchestrator.state import State
 
 __all__ = ["Agenda", "Reader", "commit_reader", "folder_reader", "read_agenda"]
@@ -54,6 +54,11 @@ class Agenda:
         """Return the phase of an item that is worked on next."""
         plan = self.plans.get(item.id)
         return open_phase(plan, state.item(item.id).verified) if plan else None
+
+    def open_rows(self, item: Item, state: State) -> tuple[Row, ...]:
+        """Return the rows of that phase which a machine can run and has not verified."""
+        phase = self.phase(item, state)
+        return open_rows(phase, state.item(item.id).verified) if phase else ()
 
 
 def _plan_obstacle(plan: Plan) -> str:

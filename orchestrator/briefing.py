@@ -10,7 +10,6 @@ from orchestrator.agenda import Agenda
 from orchestrator.config import Config
 from orchestrator.facts import Role, TurnRecord
 from orchestrator.layout import hub_path, plan_path
-from orchestrator.policy.closure import open_rows
 from orchestrator.policy.dwell import limits_of
 from orchestrator.records.ledger import Item
 from orchestrator.state import State
@@ -27,7 +26,6 @@ def next_stamp(previous: datetime | None, now: datetime | None = None) -> dateti
 def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> dict[str, Any]:
     known = state.item(item.id)
     phase = agenda.phase(item, state)
-    rows = open_rows(phase, known.verified) if phase else ()
     engineer_turns = [turn for turn in known.turns if turn.role is Role.ENGINEER]
     return {
         "id": item.id,
@@ -45,14 +43,8 @@ def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> di
         "phase_name": phase.name if phase else "",
         "phase_goal": phase.goal if phase else "",
         "rows": [
-            {
-                "id": row.id,
-                "text": row.text,
-                "run": row.run or "",
-                "test": row.test or "",
-                "expects": list(row.expects),
-            }
-            for row in rows
+            {"id": row.id, "text": row.text, "run": row.run or "", "test": row.test or "", "expects": list(row.expects)}
+            for row in agenda.open_rows(item, state)
         ],
         "implement": [text for row in (phase.rows if phase else ()) for text in row.implement],
         "verified": list(known.verified),

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from orchestrator.records.hub import parse_hub_stamp
+from orchestrator.errors import RecordError
 from orchestrator.records.items import Item
 from orchestrator.records.stamps import folder_stamp, parse_stamp
+from orchestrator.records.text import shown
 
 __all__ = [
     "ARCHIVES",
@@ -56,8 +57,12 @@ def hub_path(item_id: str, stamp: datetime) -> str:
 
 
 def stamp_of_hub(path: str) -> datetime:
-    """Return the time stamp in a hub's path."""
-    return parse_hub_stamp(path.rstrip("/").rpartition("/")[2])
+    """Return the time stamp in a hub's path, RecordError when there is none."""
+    name = path.rstrip("/").rpartition("/")[2]
+    stamp = parse_stamp(name)
+    if stamp is None:
+        raise RecordError(f"expected a hub named like 2026-01-15T225850Z, found {shown(name)}")
+    return stamp
 
 
 def latest_stamp(paths: Iterable[str]) -> datetime | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.config import child_environment
 from orchestrator.evidence.commands import resolve_command
-from orchestrator.policy.closure import open_rows
 from orchestrator.process import Limits, last_line, run_child
 from orchestrator.records.ledger import Item, Status
 from orchestrator.session import Session
@@ -15,9 +14,7 @@ __all__ = ["provide_needs"]
 
 def _needs(item: Item, agenda: Agenda, session: Session) -> tuple[str, ...]:
     """Needs of the open phase that come from outside, as `kind:name`."""
-    state = session.state
-    phase = agenda.phase(item, state)
-    rows = open_rows(phase, state.item(item.id).verified) if phase else ()
+    rows = agenda.open_rows(item, session.state)
     return tuple(dict.fromkeys(need for row in rows for need in row.needs if ":" in need))
 
 

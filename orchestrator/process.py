@@ -16,15 +16,7 @@ from orchestrator import lineage
 from orchestrator.errors import ProcessError, is_shortage
 from orchestrator.lineage import process_identity, sweep_orphans
 
-__all__ = [
-    "ChildResult",
-    "Ending",
-    "Limits",
-    "last_line",
-    "process_identity",
-    "run_child",
-    "sweep_orphans",
-]
+__all__ = ["ChildResult", "Ending", "Limits", "last_line", "process_identity", "run_child", "sweep_orphans"]
 
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 600
@@ -268,11 +260,7 @@ def _end_within(data: bytes, room: int) -> int:
 
 
 def _watch(
-    child: subprocess.Popen[bytes],
-    tee: _Tee,
-    limits: Limits,
-    started: float,
-    should_stop: Callable[[], bool] | None,
+    child: subprocess.Popen[bytes], tee: _Tee, limits: Limits, started: float, should_stop: Callable[[], bool] | None
 ) -> Ending:
     """Wait until the leader exits or must be ended; asleep in the kernel in between."""
     wall = started + limits.wall_s

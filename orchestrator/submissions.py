@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from orchestrator.evidence.criteria import rows_digest
 from orchestrator.layout import LEDGER, MEMORY
 from orchestrator.records.ledger import Status, parse_ledger, with_status
@@ -11,31 +9,20 @@ from orchestrator.records.memory import MemoryEntry, parse_memory
 from orchestrator.records.plan import parse_plan
 from orchestrator.records.summary import TurnSummary, parse_summary
 
-__all__ = ["Entry", "changed_rows", "find_new_entry", "new_sentences", "standing_items"]
+__all__ = ["changed_rows", "find_new_entry", "new_sentences", "standing_items"]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """The entry a supervisor added to its memory, or why there is none to use."""
-
-    entry: MemoryEntry | None
-    refusals: tuple[str, ...] = ()
-
-
-def find_new_entry(before: str, after: str) -> Entry:
-    """Return the one entry that `after` appends to `before`."""
+def find_new_entry(before: str, after: str) -> tuple[MemoryEntry | None, str]:
+    """Return the one entry that `after` appends to `before`, or why there is none to use."""
     if not after.startswith(before):
-        return Entry(
-            None,
-            (f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else",),
-        )
+        return None, f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else"
     added = after.removeprefix(before)
     if before and not before.endswith("\n"):
         added = added.partition("\n")[2]  # the rest of a line that stood before
     found = parse_memory(added, MEMORY).entries
     if len(found) != 1:
-        return Entry(None, (f"{MEMORY}: expected one new entry at the end, found {len(found)}; append exactly one",))
-    return Entry(found[0])
+        return None, f"{MEMORY}: expected one new entry at the end, found {len(found)}; append exactly one"
+    return found[0], ""
 
 
 def changed_rows(before: str, after: str, path: str) -> bool:

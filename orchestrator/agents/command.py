@@ -60,12 +60,7 @@ class CommandAgent:
                         "correct it, or put what needs such braces into a script"
                     )
 
-    def act(
-        self,
-        request: TurnRequest,
-        limits: Limits,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> AgentOutcome:
+    def act(self, request: TurnRequest, limits: Limits, should_stop: Callable[[], bool] | None = None) -> AgentOutcome:
         """Run the program once; see `Agent.act`.
 
         Raises

@@ -18,12 +18,7 @@ class Agent(Protocol):
     def name(self) -> str:
         """How the agent is called in messages and the journal."""
 
-    def act(
-        self,
-        request: TurnRequest,
-        limits: Limits,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> AgentOutcome:
+    def act(self, request: TurnRequest, limits: Limits, should_stop: Callable[[], bool] | None = None) -> AgentOutcome:
         """Carry out one turn.
 
         Parameters

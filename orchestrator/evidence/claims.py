@@ -29,16 +29,9 @@ def _test_claims(line: str, runs: Sequence[TestRun]) -> list[tuple[str, str, boo
 
 
 def _row_claims(line: str, rows: Sequence[RowResult]) -> list[tuple[str, str, bool]]:
-    verdicts = {result.row: result for result in rows}
-    return [
-        (
-            match[0],
-            f"{match[1]} {verdicts[match[1]].verdict.value}",
-            verdicts[match[1]].verdict is not RowVerdict.VERIFIED,
-        )
-        for match in _ROW.finditer(line)
-        if match[1] in verdicts
-    ]
+    verdicts = {result.row: result.verdict for result in rows}
+    found = [(match[0], match[1]) for match in _ROW.finditer(line) if match[1] in verdicts]
+    return [(text, f"{row} {verdicts[row].value}", verdicts[row] is not RowVerdict.VERIFIED) for text, row in found]
 
 
 def check_claims(

@@ -24,14 +24,7 @@ def printable(path: Path) -> str:
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def publish(
-    stage: Path,
-    store: ArtifactStore,
-    rows: Iterable[RowResult],
-    *,
-    turn: str,
-    tree: str,
-) -> dict[str, bytes]:
+def publish(stage: Path, store: ArtifactStore, rows: Iterable[RowResult], *, turn: str, tree: str) -> dict[str, bytes]:
     """Return the files of the hub by name, the manifest among them.
 
     What a row wrote comes from the store, where it was put when the row ended; what the agent left for the hub lies in

@@ -66,16 +66,8 @@ class TestBench:
         for part in ("probe", "launch"):
             shutil.copyfile(Path(__file__).with_name(f"{part}.py"), self.scratch / f"orchestrator_{part}.py")
         report.unlink(missing_ok=True)
-        argv = [
-            sys.executable,
-            "-E",
-            "-P",
-            "-B",
-            "-X",
-            "utf8",
-            str(self.scratch / "orchestrator_launch.py"),
-            str(self.checkout.root),
-        ]
+        launcher = self.scratch / "orchestrator_launch.py"
+        argv = [sys.executable, "-E", "-P", "-B", "-X", "utf8", str(launcher), str(self.checkout.root)]
         argv += ["-p", "no:cacheprovider", "--color=no", f"--orchestrator-report={report}"]
         argv += [f"--orchestrator-packages={','.join(self.packages)}", f"--orchestrator-forbidden={self.forbidden}"]
         return run_child(
@@ -89,12 +81,10 @@ class TestBench:
 
 
 def _read(report: Path) -> dict[str, Any]:
-    if not report.exists():
-        return dict(_EMPTY)
     try:
         data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return {key: data[key] for key in _EMPTY}
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return dict(_EMPTY)
 
 

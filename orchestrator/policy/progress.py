@@ -80,12 +80,8 @@ def judge_engineer(facts: Facts, failing_before: Collection[str]) -> Judgement:
     false_claims = [f"claimed {claim.text!r}; measured {claim.fact}" for claim in facts.claims if claim.contradicted]
     broken = [f"{run.note}" for run in facts.tests if run.note]
     broken += [f"{r.row}: {r.reason}" for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
-    reasons = (*false_claims, *gains, *broken, *facts.crossed)
-    if verified:
-        return Judgement(Verdict.PROGRESS, progress=True, verified=verified, failing=failing, reasons=reasons)
-    if false_claims:
-        return Judgement(Verdict.REFUSED, progress=False, verified=(), failing=failing, reasons=reasons)
-    if gains:
-        return Judgement(Verdict.PROGRESS, progress=True, verified=(), failing=failing, reasons=reasons)
-    reasons = reasons or ("nothing the harness can measure has changed",)
-    return Judgement(Verdict.NO_PROGRESS, progress=False, verified=(), failing=failing, reasons=reasons)
+    reasons = (*false_claims, *gains, *broken, *facts.crossed) or ("nothing the harness can measure has changed",)
+    verdict = Verdict.PROGRESS if gains else Verdict.NO_PROGRESS
+    if false_claims and not verified:
+        verdict = Verdict.REFUSED
+    return Judgement(verdict, verdict is Verdict.PROGRESS, verified, failing, reasons)

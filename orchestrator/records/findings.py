@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from orchestrator.records.text import (
-    Problem,
-    ProblemList,
-    is_id,
-    shown,
-    split_lines,
-    table_cells,
-)
+from orchestrator.records.text import Problem, ProblemList, is_id, shown, split_lines, table_cells
 
 __all__ = ["Finding", "Findings", "parse_findings"]
 

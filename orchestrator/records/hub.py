@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
 from orchestrator.errors import RecordError
-from orchestrator.records.stamps import parse_stamp
 from orchestrator.records.text import Problem, ProblemList, shown
 
-__all__ = ["FileEntry", "Manifest", "parse_hub_stamp", "parse_manifest", "render_manifest"]
+__all__ = ["FileEntry", "Manifest", "parse_manifest", "render_manifest"]
 
 _SCHEMA = "hub-manifest/1"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -65,20 +63,6 @@ class Manifest:
     files: tuple[FileEntry, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     path: str = field(default="manifest.json", compare=False)
-
-
-def parse_hub_stamp(text: str) -> datetime:
-    """Return the UTC time in a hub's name, with or without colons.
-
-    Raises
-    ------
-    RecordError
-        The name is no stamp.
-    """
-    time = parse_stamp(text)
-    if time is None:
-        raise RecordError(f"expected a hub named like 2026-01-15T225850Z, found {shown(text)}")
-    return time
 
 
 def _read_entry(entry: object) -> FileEntry:

@@ -17,10 +17,9 @@ from orchestrator.records.text import (
     find_ids,
     shown,
     split_lines,
-    with_block,
 )
 
-__all__ = ["ActionState", "Memory", "MemoryEntry", "parse_memory", "render_entry", "render_memory"]
+__all__ = ["ActionState", "Memory", "MemoryEntry", "parse_memory", "render_entry"]
 
 _HEADING = re.compile(r"##? (?P<stamp>\d\S*): (?P<title>\S.*)")
 _BULLETS = {
@@ -310,22 +309,4 @@ def render_entry(entry: MemoryEntry) -> str:
     text = "\n".join(lines) + "\n"
     again = parse_memory(text).entries
     check_same(entry, again[0] if len(again) == 1 else None, f"memory entry {entry.timestamp}")
-    return text
-
-
-def render_memory(memory: Memory) -> str:
-    """Write the memory; parsed entries come back byte for byte, new ones (empty `raw`) in our form.
-
-    Raises
-    ------
-    RecordError
-        An entry was changed but still carries the `raw` it was read from.
-    """
-    text = memory.preamble
-    for entry in memory.entries:
-        if entry.raw:
-            again = parse_memory(entry.raw).entries
-            what = f"memory entry {entry.timestamp} and its raw text (empty raw to render anew)"
-            check_same(entry, again[0] if again else None, what)
-        text = text + entry.raw if entry.raw else with_block(text, render_entry(entry))
     return text

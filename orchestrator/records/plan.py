@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.errors import RecordError
@@ -17,25 +17,9 @@ from orchestrator.records.rows import (
     is_entry,
     parse_expectation,
 )
-from orchestrator.records.text import (
-    Problem,
-    ProblemList,
-    read_field,
-    shown,
-    split_lines,
-    table_cells,
-)
+from orchestrator.records.text import Problem, ProblemList, read_field, shown, split_lines, table_cells
 
-__all__ = [
-    "Expectation",
-    "Phase",
-    "Plan",
-    "Row",
-    "RowState",
-    "parse_expectation",
-    "parse_plan",
-    "with_ticks",
-]
+__all__ = ["Expectation", "Phase", "Plan", "Row", "RowState", "parse_expectation", "parse_plan", "with_ticks"]
 
 _PHASE = re.compile(r"##[ \t]+Phase[ \t]+(?P<letter>\S+?)(?:[ \t]*(?:—|:|-)(?:[ \t]+(?P<name>.*))?)?")
 _ROW = re.compile(
@@ -86,19 +70,8 @@ class Plan:
         for row in self.rows:
             if row.id == row_id:
                 return row
-        raise RecordError(f"{self.path}: expected a row {row_id!r}, the plan has {_names(row.id for row in self.rows)}")
-
-    def phase(self, letter: str) -> Phase:
-        """Return the phase with this letter, RecordError when there is none."""
-        for phase in self.phases:
-            if phase.letter == letter:
-                return phase
-        letters = _names(phase.letter for phase in self.phases)
-        raise RecordError(f"{self.path}: expected a phase {letter!r}, the plan has {letters}")
-
-
-def _names(words: Iterable[str]) -> str:
-    return ", ".join(words) or "none"
+        known = ", ".join(row.id for row in self.rows) or "none"
+        raise RecordError(f"{self.path}: expected a row {row_id!r}, the plan has {known}")
 
 
 class _Reader:

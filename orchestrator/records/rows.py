@@ -9,17 +9,7 @@ from enum import StrEnum
 
 from orchestrator.records.text import ProblemList, read_field, shown, strip_code
 
-__all__ = [
-    "MARKS",
-    "TICKS",
-    "Expectation",
-    "OpenRow",
-    "Row",
-    "RowState",
-    "comma_list",
-    "is_entry",
-    "parse_expectation",
-]
+__all__ = ["MARKS", "TICKS", "Expectation", "OpenRow", "Row", "RowState", "comma_list", "is_entry", "parse_expectation"]
 
 _EXPECTATION = re.compile(
     r"(?P<file>[^:\s]+)(?::(?P<key>\S+))?\s+(?:(?P<exists>exists)|(?P<op><=|>=|==|<|>)\s+(?P<value>\S.*))"

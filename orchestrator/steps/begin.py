@@ -38,13 +38,7 @@ def brief(turn: Turn) -> Turn:
     session = turn.session
     own = {"turn": turn.id, "role": turn.role.role.value, "branch": session.run.branch}
     facts = make_facts(
-        turn.agenda,
-        turn.state,
-        session.config,
-        focus=turn.focus,
-        stamp=turn.stamp,
-        refusals=turn.refusals,
-        own=own,
+        turn.agenda, turn.state, session.config, focus=turn.focus, stamp=turn.stamp, refusals=turn.refusals, own=own
     )
     request = TurnRequest(
         turn=turn.id,

@@ -14,7 +14,6 @@ from orchestrator.evidence.shadows import shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange
 from orchestrator.layout import HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
-from orchestrator.policy.closure import open_rows
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.records.handoff import parse_handoff
@@ -112,8 +111,8 @@ def _take_out(turn: Turn) -> Turn:
 def _check_supervisor(turn: Turn) -> Turn:
     """Hold memory and handoff against the rules; the focus is known afterwards."""
     session = turn.session
-    found = find_new_entry(turn.base_text(MEMORY), turn.text(MEMORY))
-    refusals = [*turn.facts.refusals, *found.refusals]
+    entry, missing = find_new_entry(turn.base_text(MEMORY), turn.text(MEMORY))
+    refusals = [*turn.facts.refusals, *([missing] if missing else [])]
     if turn.text(HANDOFF) == turn.base_text(HANDOFF):
         refusals.append(f"{HANDOFF}: not rewritten; every supervisor turn writes its own handoff")
     handoff = parse_handoff(turn.text(HANDOFF), HANDOFF)
@@ -125,9 +124,8 @@ def _check_supervisor(turn: Turn) -> Turn:
     except ConfigError as error:
         return replace(turn, facts=replace(turn.facts, refusals=(*refusals, str(error))))
     focus = next((item for item in agenda.candidates if item.id == handoff.focus), None)
-    turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=found.entry)
-    phase = agenda.phase(focus, turn.state) if focus else None
-    rows = open_rows(phase, turn.state.item(focus.id).verified) if phase and focus else ()
+    turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=entry)
+    rows = agenda.open_rows(focus, turn.state) if focus else ()
     bench = turn.bench
 
     in_rows = {selector for row in rows if row.test for selector in split_test(row.test)[1]}

@@ -7,13 +7,7 @@ from dataclasses import asdict, replace
 
 from orchestrator import __version__
 from orchestrator.archive import with_archives
-from orchestrator.documents import (
-    ledger_after,
-    memory_after,
-    plan_after,
-    summary_after,
-    with_attempt_of,
-)
+from orchestrator.documents import ledger_after, memory_after, plan_after, summary_after, with_attempt_of
 from orchestrator.evidence.hubs import publish
 from orchestrator.facts import TurnRecord
 from orchestrator.layout import HANDOFF, LEDGER, MEASURED, MEMORY, plan_path, summary_path
@@ -46,14 +40,8 @@ def _measured(turn: Turn, record: TurnRecord) -> str:
 
 def _blocker(turn: Turn, record: TurnRecord) -> str:
     """Report on an item that stands still: its turns, and what each was worth."""
-    lines = [
-        f"# {record.focus} is {turn.status}",
-        "",
-        turn.note,
-        "",
-        "| turn | verdict | why |",
-        "|---|---|---|",
-    ]
+    lines = [f"# {record.focus} is {turn.status}", "", turn.note, ""]
+    lines += ["| turn | verdict | why |", "|---|---|---|"]
     for past in (*turn.state.item(record.focus).turns, record):
         why = "; ".join(past.reasons).replace("|", "\\|").replace("\n", " ")
         lines.append(f"| {past.turn} | {past.verdict.value} | {why} |")

@@ -14,12 +14,12 @@ from orchestrator.evidence.hubs import materialise
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
-from orchestrator.policy.closure import is_complete, open_rows
+from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.fences import matches
 from orchestrator.policy.progress import Judgement, judge_engineer, judge_supervisor
 from orchestrator.records.ledger import Status
-from orchestrator.records.plan import Row, parse_plan
+from orchestrator.records.plan import parse_plan
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.submissions import new_sentences
 
@@ -33,11 +33,6 @@ def _check_frozen(turn: Turn) -> None:
     if frozen and freeze(parse_plan(turn.text(path), path), turn.session.worktree.git, turn.tree) != frozen:
         reason = f"criteria of {turn.item.id} or what evaluates them differ from what was frozen when work started"
         raise TurnFailed(f"{reason}; put them back, or start anew with --fresh to measure with the new ones")
-
-
-def _rows(turn: Turn) -> tuple[Row, ...]:
-    phase = turn.agenda.phase(turn.item, turn.state)
-    return open_rows(phase, turn.state.item(turn.item.id).verified) if phase else ()
 
 
 def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
@@ -72,7 +67,7 @@ def verify(turn: Turn) -> Turn:
         inputs=inputs,
         tell=session.live.work,
     )
-    rows = _rows(turn)
+    rows = turn.agenda.open_rows(turn.item, turn.state)
     tests = verification.mapped_tests(verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows))
     results = verification.rows(rows, hubs)
     if session.interrupted():

@@ -12,15 +12,16 @@ NEW = "# 2026-01-16T22:58:50Z: NEW-ITEM-001 — a new entry\n- focus=NEW-ITEM-00
 
 @pytest.mark.parametrize("before", ["", "# Memory\n", f"{OLD}\n", f"{OLD}\n\n"])
 def test_the_entry_below_those_that_stand_is_the_new_one(before: str) -> None:
-    found = find_new_entry(before, before + NEW)
-    assert found.entry is not None, found.refusals
-    assert found.entry.focus == "NEW-ITEM-001"
-    assert find_new_entry(before, before + NEW + "\n" + NEW).entry is None
-    assert find_new_entry(before, before).entry is None
-    assert find_new_entry(before + NEW, NEW).entry is None
+    entry, why = find_new_entry(before, before + NEW)
+    assert entry is not None, why
+    assert (entry.focus, why) == ("NEW-ITEM-001", "")
+    for old, new in ((before, before + NEW + "\n" + NEW), (before, before), (before + NEW, NEW)):
+        entry, why = find_new_entry(old, new)
+        assert entry is None
+        assert why.startswith("galph_memory.md: ")
 
 
 def test_an_entry_that_is_glued_to_the_last_line_is_none_and_the_next_one_counts() -> None:
-    assert find_new_entry(OLD, OLD + NEW).entry is None
-    found = find_new_entry(OLD, f"{OLD} more of the line\n{NEW}")
-    assert found.entry is not None, found.refusals
+    assert find_new_entry(OLD, OLD + NEW)[0] is None
+    entry, why = find_new_entry(OLD, f"{OLD} more of the line\n{NEW}")
+    assert entry is not None, why

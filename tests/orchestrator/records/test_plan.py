@@ -72,11 +72,9 @@ def test_rows_of_a_table_are_read() -> None:
     assert (plan.row("G1").state, plan.row("G2").text) == (RowState.PARTIAL, "write — well")
 
 
-def test_an_unknown_row_or_phase_is_an_error_that_names_the_known_ones() -> None:
+def test_an_unknown_row_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(RecordError, match="expected a row 'Z9', the plan has A1, A2, G1, G2"):
         parse_plan(PLAN).row("Z9")
-    with pytest.raises(RecordError, match="expected a phase 'Z', the plan has A, G-scaled"):
-        parse_plan(PLAN).phase("Z")
 
 
 def test_ticks_change_brackets_only() -> None:

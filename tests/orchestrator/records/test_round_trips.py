@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ from orchestrator.records.ledger import (
     with_reports_hub,
     with_status,
 )
-from orchestrator.records.memory import ActionState, Memory, MemoryEntry, parse_memory, render_memory
+from orchestrator.records.memory import ActionState, Memory, MemoryEntry, parse_memory, render_entry
 from orchestrator.records.plan import Phase, Plan, Row, RowState, parse_plan, with_ticks
 from orchestrator.records.rows import TICKS
 from orchestrator.records.summary import TurnSummary, parse_summary, with_turn
-from orchestrator.records.text import decode
+from orchestrator.records.text import decode, with_block
 
 SEED = (Path(__file__).parents[2] / "data" / "seed_galph_memory.md").read_bytes()
 
@@ -199,7 +200,7 @@ def plan_text(plan: Plan) -> str:
 
 @given(st.lists(entries(), min_size=1, max_size=4).map(tuple))
 def test_random_entries_come_back(records: tuple[MemoryEntry, ...]) -> None:
-    found = parse_memory(render_memory(Memory("# Memory\n", records)))
+    found = parse_memory(reduce(with_block, map(render_entry, records), "# Memory\n"))
     assert (found.entries, found.problems) == (records, ())
 
 
@@ -317,8 +318,14 @@ for _turn in range(3):
 MANIFEST = render_manifest(Manifest("t", "T", tuple(FileEntry(f"{n}.log", n, "0" * 64, "agent") for n in range(3))))
 HANDOFF_TEXT = render_handoff(Handoff(summary="s", mode="TDD", focus="A-001", next_up="n"))
 
+
+def written(memory: Memory) -> str:
+    """Return the file that was read."""
+    return memory.preamble + "".join(entry.raw for entry in memory.entries)
+
+
 SAMPLES = {
-    "memory": Sample(SEED, parse_memory, lambda memory: len(memory.entries), render_memory),
+    "memory": Sample(SEED, parse_memory, lambda memory: len(memory.entries), written),
     "ledger": Sample(LEDGER.encode(), parse_ledger, lambda ledger: len(ledger.items)),
     "plan": Sample(PLAN.encode(), parse_plan, lambda plan: len(plan.rows)),
     "findings": Sample(FINDINGS.encode(), parse_findings, lambda found: len(found.findings)),

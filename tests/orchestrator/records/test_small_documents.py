@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orchestrator.errors import RecordError
+from orchestrator.layout import stamp_of_hub
 from orchestrator.records.findings import parse_findings
 from orchestrator.records.hub import (
     FileEntry,
     Manifest,
-    parse_hub_stamp,
     parse_manifest,
     render_manifest,
 )
@@ -135,14 +135,18 @@ def test_a_hub_is_named_by_its_utc_time() -> None:
     time = datetime(2026, 1, 15, 23, 58, 50, tzinfo=timezone(timedelta(hours=1)))
     assert folder_stamp(time) == "2026-01-15T225850Z"
     for text in (folder_stamp(time), "2026-01-15T22:58:50Z"):
-        assert parse_hub_stamp(text) == parse_stamp(text) == datetime(2026, 1, 15, 22, 58, 50, tzinfo=UTC)
+        assert (
+            stamp_of_hub(f"plans/active/A-001/reports/{text}/")
+            == parse_stamp(text)
+            == datetime(2026, 1, 15, 22, 58, 50, tzinfo=UTC)
+        )
 
 
 @pytest.mark.parametrize("text", ["$STAMP", "2026-02-30T000000Z", "2026-01-15T22:58:50", "2025-12-??", ""])
 def test_what_is_no_stamp_is_none_or_an_error(text: str) -> None:
     assert parse_stamp(text) is None
     with pytest.raises(RecordError, match="expected a hub named like"):
-        parse_hub_stamp(text)
+        stamp_of_hub(text)
 
 
 def test_a_byte_that_is_not_utf_8_is_reported_and_kept() -> None:
