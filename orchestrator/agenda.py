@@ -76,6 +76,9 @@ def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> st
         return f"not the focus asked for ({config.focus})"
     if plan is None:
         return f"{plan_path(item)} does not exist yet" if config.supervisor == EMBEDDED else ""
+    problem = _plan_obstacle(plan)
+    if problem:
+        return problem
     verified = state.item(item.id).verified
     phase = open_phase(plan, verified)
     if phase is None:
@@ -83,7 +86,7 @@ def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> st
     writes_code = any(row.implement for row in phase.rows)
     if writes_code and config.engineer == EMBEDDED and not item.engineer:
         return "needs an engineer that writes code; the embedded one does not (--agent-command gives another)"
-    return _plan_obstacle(plan)
+    return ""
 
 
 def _as_the_run_knows(ledger: Ledger, state: State) -> Ledger:

@@ -38,10 +38,10 @@ def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, Tr
         The later commit has no such plan, or one that cannot be read.
     """
     plan = _plan_at(git, after, path)
-    if plan.problems or not plan.raw:
-        raise RecordError(
-            f"{plan.problems[0] if plan.problems else f'{path}: is not in {after[:8]}'}; correct it first"
-        )
+    if not plan.raw:
+        raise RecordError(f"{path}: is not in {after[:8]}; commit it first")
+    if plan.problems:
+        raise RecordError(f"{plan.problems[0]}; correct it first")
     old = _plan_at(git, before, path)
     roots = {*evaluator_paths(plan), *evaluator_paths(old)}
     if (_rows(plan), plan.evaluators) != (_rows(old), old.evaluators):

@@ -137,7 +137,8 @@ def run_child(
         except (OSError, ValueError) as error:
             if is_shortage(error):
                 raise
-            sink.write(f"[orchestrator] not started: {argv[0]}: {error}\n".encode(errors="replace"))
+            why = "no such program" if isinstance(error, FileNotFoundError) else error
+            sink.write(f"[orchestrator] not started: {argv[0]}: {why}\n".encode(errors="replace"))
             return ChildResult(tuple(argv), None, Ending.NOT_STARTED, 0.0, log, 0)
         born = lineage.start_time_of(child.pid)
 

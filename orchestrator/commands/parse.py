@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     unread = ours is None or problems or not getattr(ours, kind.records)
     if kind.foreign and args.dialect != "ours" and unread:
         foreign = kind.foreign(text, path)
-        foreign = None if ours and not problems and not foreign.pieces else foreign
+        foreign = None if ours and not foreign.pieces else foreign
     if ours is None and foreign is None:
         raise ConfigError(f"--dialect {args.dialect}: expected a dialect of a {args.kind}, it has only the other one")
     theirs = (*foreign.problems, *(each.as_problem(path) for each in foreign.contradictions)) if foreign else ()

@@ -49,6 +49,8 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
         limits=Limits(wall_s=row.limit_s or bench.seconds),
         should_stop=bench.should_stop,
     )
+    if result.ending is Ending.NOT_STARTED:
+        return None, last_line(inputs.log).removeprefix("[orchestrator] not started: ")
     if result.ending is not Ending.EXITED:
         return result.code, f"ended by the harness ({result.ending.value}) after {result.seconds:.0f} s"
     if result.code != 0:

@@ -205,6 +205,18 @@ class _Reader:
         if phase is not None:
             self.phases.append(Phase(phase.letter, phase.name, **texts, rows=rows, line=phase.line))
 
+    def check_whole(self) -> None:
+        """Note what only the whole plan tells: that it has no phase, or that a row needs one that is nowhere."""
+        rows = [row for phase in self.phases for row in phase.rows]
+        known = {row.id: row for row in rows}
+        if not self.phases:
+            self.problems.add(1, "a phase, with a heading such as '## Phase A — name'", "none")
+        for row in rows:
+            for need in row.needs:
+                if ":" not in need and need not in known:
+                    expected = f"in Needs of {row.id} a row of this plan, one of {', '.join(known)}, or kind:name"
+                    self.problems.add(row.line, expected, shown(need))
+
 
 def parse_plan(text: str, path: str = "implementation.md") -> Plan:
     """Read a plan; whatever cannot be read is named in `Plan.problems`, with its line.
@@ -220,6 +232,7 @@ def parse_plan(text: str, path: str = "implementation.md") -> Plan:
     for number, line in enumerate(split_lines(text), start=1):
         reader.read(number, line.rstrip())
     reader.close_phase()
+    reader.check_whole()
     reader.problems.check_end(text)
     return Plan(reader.title, tuple(reader.evaluators), tuple(reader.phases), reader.problems.sorted(), path, text)
 

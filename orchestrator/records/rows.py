@@ -19,6 +19,12 @@ _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _SINGLE = frozenset({"Run", "Test", "Recheck", "Limit", "Stochastic"})
 _MANY = frozenset({"Expect", "Needs", "Allow-skip", "Implement"})
 _KEYS = ", ".join(sorted(_SINGLE | _MANY))
+_NEED_A_COMMAND = ("Expect", "Needs", "Limit")
+_PLACEHOLDERS = ("{hub}", "{artifacts}")
+# What quotes hide from a shell; double quotes around a plain word hide nothing, there or here.
+_QUOTED = re.compile(r"""'[^']*'|"(?![\w./{}=:-]*")(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
+_SHELL = re.compile(r"[|<>;`]|&&|\$\(|(?<!\S)&(?!\S)")
+_PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w*\}")
 
 
 class RowState(StrEnum):
@@ -148,6 +154,8 @@ class OpenRow:
         """Return the row as a record."""
         if self.mark not in MARKS:
             problems.add(self.line, "a state [ ], [P] or [x]", f"[{self.mark}]")
+        if not {"Run", "Test"} & self._entries.keys() and any(key in self._entries for key in _NEED_A_COMMAND):
+            problems.add(self.line, "a `Run:` or a `Test:` in the row", f"only {', '.join(self._entries)}")
         return Row(
             id=self.id,
             phase=phase,
@@ -174,10 +182,9 @@ class OpenRow:
 
 def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> None:
     if key in {"Run", "Test", "Recheck"}:
-        try:
-            shlex.split(strip_code(value))
-        except ValueError as error:
-            problems.add(number, f"a command in {key} that can be split into words", f"{shown(value)}: {error}")
+        expected, found = _wrong_command(key, strip_code(value))
+        if expected:
+            problems.add(number, expected, found)
     elif key == "Expect" and parse_expectation(value) is None:
         form = "'file.json:key op value' with op one of <= >= == < >, or 'file exists'"
         problems.add(number, form, shown(value))
@@ -185,6 +192,28 @@ def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> No
         problems.add(number, "a limit such as '90 s', '5 min' or '1 h'", shown(value))
     elif key == "Stochastic" and value not in {"yes", "no"}:
         problems.add(number, "yes or no", shown(value))
+
+
+def _wrong_command(key: str, command: str) -> tuple[str, str]:
+    """Return what was expected of a command and what stands there instead; two empty texts when it is right.
+
+    Without a shell, a pipe would be an argument of the first program, which may well end with exit code 0.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"a command in {key} that can be split into words", f"{shown(command)}: {error}"
+    bare = _QUOTED.sub("_", command)
+    sign = _SHELL.search(bare) or next(filter(None, (re.match(r"\$\(|`", word) for word in words)), None)
+    if sign:
+        cure = "put pipes and the like into a script, or quote what is meant literally"
+        return f"a command without a shell in {key} ({cure})", f"{sign[0]!r} in {shown(command)}"
+    known = () if key == "Test" else _PLACEHOLDERS
+    unknown = next((name for name in _PLACEHOLDER.findall(bare) if name not in known), "")
+    if unknown:
+        told = f"known are {', '.join(known)}" if known else "they are for Run"
+        return f"no other placeholders in {key}: {told}", f"{unknown} in {shown(command)}"
+    return "", ""
 
 
 def _seconds(text: str) -> float | None:

@@ -295,6 +295,29 @@ def test_a_damaged_ledger_stops_the_loop_with_path_and_line(make_project: Make) 
     assert "donee" in done.said
 
 
+def test_a_plan_with_a_problem_is_not_run_and_every_command_says_why(make_project: Make) -> None:
+    project = make_project("good")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    for row, said in (
+        ("Run: `echo a | grep b`", f"{plan}:5: expected a command without a shell"),
+        ("Expect: `a.json exists`", f"{plan}:4: expected a `Run:` or a `Test:`"),
+    ):
+        project.write(plan, f"# M\n\n## Phase A — a\n- [ ] A1: proved by nothing\n  - {row}\n")
+        project.commit()
+        assert said in project.command("orchestrator", "status").stdout
+        assert said in project.command("orchestrator", "doctor").stdout
+        assert said in project.command("orchestrator", "parse", "plan", plan).stderr
+    assert project.loop("--focus", "MEAN-FIX-001").code == 11
+
+
+def test_a_row_whose_program_does_not_exist_says_so(make_project: Make) -> None:
+    project = make_project("good")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    project.write(plan, "# M\n\n## Phase A — a\n- [ ] A1: it runs\n  - Run: `nosuchprog {hub}`\n")
+    project.commit()
+    assert "A1: nosuchprog: no such program" in project.loop("--focus", "MEAN-FIX-001", "--iterations", "1").said
+
+
 def test_status_and_show_tell_what_the_run_left(make_project: Make) -> None:
     project = make_project("good")
     assert json.loads(project.command("orchestrator", "status", "--json").stdout)["runnable"] == ["MEAN-FIX-001"]

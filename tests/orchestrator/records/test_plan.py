@@ -26,7 +26,7 @@ Why this is worth doing.
   - Expect: info.json exists
   - Recheck: `python -m ptycho info --again`
   - Limit: 5 min
-  - Needs: dataset:siemens-star, B1
+  - Needs: dataset:siemens-star, A2
   - Allow-skip: tests/a.py::b — no GPU
   - Stochastic: yes
   - Implement: a/b.py::f — what
@@ -54,7 +54,7 @@ def test_every_field_of_a_row_is_read() -> None:
     assert row.run == "python -m ptycho info star --out {hub}"
     assert row.expects == ("info.json:frames == 516", "info.json exists")
     assert (row.recheck, row.limit_s) == ("python -m ptycho info --again", 300)
-    assert (row.needs, row.allow_skip) == (("dataset:siemens-star", "B1"), ("tests/a.py::b — no GPU",))
+    assert (row.needs, row.allow_skip) == (("dataset:siemens-star", "A2"), ("tests/a.py::b — no GPU",))
     assert (row.stochastic, row.implement) == (True, ("a/b.py::f — what",))
     assert (plan.row("A2").test, plan.row("A2").state) == ("pytest tests/test_scan.py", RowState.DONE)
 
@@ -138,6 +138,69 @@ def test_what_cannot_be_read_is_reported_with_its_line(old: str, new: str, messa
     assert old in PLAN
     found = [str(problem) for problem in parse_plan(PLAN.replace(old, new, 1), "plan.md").problems]
     assert any(problem.startswith(f"plan.md:{message}") for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("echo a | grep b", "expected a command without a shell in Run"),
+        ("echo a|grep b", "'|' in 'echo a|grep b'"),
+        ("true && false", "'&&'"),
+        ("true || false", "'|'"),
+        ("cd x; make", "';'"),
+        ("make > out.txt", "'>'"),
+        ("make 2>&1", "'>'"),
+        ("sort < in.txt", "'<'"),
+        ("sleep 9 &", "'&'"),
+        ("echo $(date)", "'$('"),
+        ('echo "$(date)"', "'$('"),
+        ("echo `date`", "'`' in 'echo `date`'"),
+        ("echo {hubb}", "no other placeholders in Run: known are {hub}, {artifacts}, found {hubb} in"),
+        ('sh run.sh --out="{hubb}/a"', "{hubb}"),
+        ("echo ${HOME}", "{HOME}"),
+    ],
+)
+def test_a_command_that_means_a_shell_or_an_unknown_placeholder_is_a_problem(run: str, said: str) -> None:
+    (problem,) = parse_plan(f"# X\n\n## Phase A — p\n- [ ] A1: t\n  - Run: {run}\n", "plan.md").problems
+    assert str(problem).startswith("plan.md:5: ")
+    assert said in str(problem)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "python -c \"import json; print(1 > 0 and 'a|b' or f'{hubb}')\" {hub}",
+        """python check.py '{"a": 1}' {hub}/a {artifacts}/A1""",
+        "grep '|' notes.txt",
+        "grep \\| notes.txt",
+        "fetch http://localhost/?a=1&b=2",
+        "awk '{print}' notes.txt",
+        'sh run.sh "{hub}"',
+        "echo {} {0} {a,b}",
+    ],
+)
+def test_quotes_and_other_braces_are_left_alone(run: str) -> None:
+    assert parse_plan(f"# X\n\n## Phase A — p\n- [ ] A1: t\n  - Run: `{run}`\n").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "plan.md:1: expected a phase, with a heading such as '## Phase A — name', found none"),
+        ("# X\n", "plan.md:1: expected a phase"),
+        ("# X\n## Phase A — p\n- [ ] A1: t\n  - Expect: a.json exists\n", "plan.md:3: expected a `Run:` or a `Test:`"),
+        ("# X\n## Phase A — p\n- [ ] A1: t\n  - Needs: A1\n", "found only Needs"),
+        ("# X\n## Phase A — p\n- [ ] A1: t\n  - Limit: 5 s\n", "found only Limit"),
+        (
+            "# X\n## Phase A — p\n- [ ] A1: t\n  - Run: true\n  - Needs: B7\n",
+            "plan.md:3: expected in Needs of A1 a row of this plan, one of A1, or kind:name, found 'B7'",
+        ),
+        ("# X\n## Phase A — p\n- [ ] A1: t\n  - Test: pytest {hub}\n", "no other placeholders in Test"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_has_a_problem(text: str, said: str) -> None:
+    (problem,) = parse_plan(text, "plan.md").problems
+    assert said in str(problem)
 
 
 def test_an_expectation_that_cannot_be_read_stays_in_the_row() -> None:

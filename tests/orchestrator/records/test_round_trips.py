@@ -104,17 +104,19 @@ EXPECT = st.builds(
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     def row(letter: str, number: int) -> Row:
+        run, test = draw(st.none() | COMMAND), draw(st.none() | COMMAND)
+        most = 2 if run or test else 0
         return Row(
             id=f"{letter}{number}",
             phase=letter,
             text=draw(LINE),
             state=draw(st.sampled_from(RowState)),
-            run=draw(st.none() | COMMAND),
-            test=draw(st.none() | COMMAND),
-            expects=tuple(draw(st.lists(EXPECT, max_size=2))),
+            run=run,
+            test=test,
+            expects=tuple(draw(st.lists(EXPECT, max_size=most))),
             recheck=draw(st.none() | COMMAND),
-            limit_s=draw(st.none() | st.integers(1, 9999).map(float)),
-            needs=tuple(draw(st.lists(WORD, max_size=2))),
+            limit_s=draw(st.none() | st.integers(1, 9999).map(float)) if most else None,
+            needs=tuple(draw(st.lists(st.just(f"{letter}1") | WORD.map("data:{}".format), max_size=most))),
             allow_skip=tuple(draw(st.lists(LINE, max_size=2))),
             stochastic=draw(st.booleans()),
             implement=tuple(draw(st.lists(LINE, max_size=2))),
