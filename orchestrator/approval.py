@@ -26,6 +26,12 @@ def _rows(plan: Plan) -> list[Row]:
     return [replace(row, state=RowState.OPEN) for row in plan.rows]
 
 
+def _touched(git: Git, before: str, after: str, *only: str) -> set[str]:
+    """Return the paths that commits after `before` changed on the way to `after`."""
+    options = ("-z", "-m", "--name-only", "--no-renames", "--format=", *only)
+    return set(git.text("log", *options, f"{before}..{after}", "--").split("\0"))
+
+
 def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, TreeEntry | None]:
     """Return what decides an item's criteria and differs between two commits, as the later one has it.
 
@@ -47,16 +53,19 @@ def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, Tr
     if (_rows(plan), plan.evaluators) != (_rows(old), old.evaluators):
         roots.add(path)
     there = git.ls_tree(after)
-    return {c.path: there.get(c.path) for c in git.diff_tree(before, after) if lies_below(c.path, roots)}
+    touched = _touched(git, before, after)  # what else differs is the run's own work
+    differ = (c.path for c in git.diff_tree(before, after) if c.path in touched)
+    return {path: there.get(path) for path in differ if lies_below(path, roots)}
 
 
-def start_of(session: Session, item_id: str, path: str) -> str:
+def start_of(session: Session, item_id: str) -> str:
     """Return what tests of rows are measured with: the run's start, with what a person approved since."""
     approved, base, git = session.state.item(item_id).criteria_from, session.run.base, session.worktree.git
     if not approved:
         return base
-    changes = approved_paths(git, base, approved, path)
-    return git.tree_with(base, changes) if changes else base
+    there = git.ls_tree(approved)
+    paths = _touched(git, base, approved, "--grep=^Approved: ") - {""}
+    return git.tree_with(base, {path: there.get(path) for path in paths}) if paths else base
 
 
 def bring_in(session: Session, item_id: str, approved: str) -> str:
@@ -77,7 +86,8 @@ def bring_in(session: Session, item_id: str, approved: str) -> str:
     same = known.frozen is not None and known.frozen.evaluators == frozen.evaluators
     unchanged = _rows(before) if same else []
     verified = [row.id for row in _rows(plan) if row.id in known.verified and row in unchanged]
-    if changes:
+    stale = known.frozen is not None and known.frozen != frozen  # another item's approval changed what evaluates it
+    if changes or (stale and not {("Focus", item_id), ("Approved", approved)} <= git.trailers(head).items()):
         trailers = {
             "Role": "person",
             "Focus": item_id,

@@ -168,6 +168,12 @@ class Git:
     def _common_dir(self) -> Path:
         return Path(self.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
+    def patch(self, before: str, after: str, paths: Iterable[str] = ()) -> bytes:
+        """Return what `git apply` takes from one tree or commit to another, whatever the user's settings of diff."""
+        literal = (f":(literal){path}" for path in paths)
+        options = ("-p", "-r", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
+        return self.run("diff-tree", *options, before, after, "--", *literal)
+
     def diff_tree(self, before: str, after: str) -> tuple[Change, ...]:
         """List what differs between two trees or commits, file by file; a rename is a D and an A."""
         if self.rev(f"{before}^{{tree}}") == self.rev(f"{after}^{{tree}}"):

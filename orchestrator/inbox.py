@@ -6,6 +6,8 @@ kill between the two loses nothing and does nothing twice. `user_input.md` is ta
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import tempfile
@@ -15,10 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError
+from orchestrator.records.items import Priority
 
 __all__ = ["USER_INPUT", "leave_request", "read_requests", "take_user_input", "tell_request", "waiting_requests"]
 
 USER_INPUT = "user_input.md"
+_FIELDS = {
+    "stop": {"note"},
+    "pause": {"note", "off"},
+    "raise-budget": {"iterations", "minutes"},
+    "block": {"item", "note"},
+    "clear": {"item", "note"},
+    "reopen": {"item", "note"},
+    "prioritise": {"item", "level"},
+    "approve": {"item", "commit"},
+}
 _INPUT_SHOWN = 1 << 16  # characters of a user's input that reach a prompt; the whole of it stays in the file
 
 
@@ -47,10 +60,45 @@ def waiting_requests(home: Path, taken: Collection[str]) -> list[Path]:
 
 def take_user_input(root: Path, home: Path) -> None:
     """Move `user_input.md` of the checkout at `root` to where it is kept, in one step; nothing if there is none."""
-    path = root / USER_INPUT
-    if path.is_file() and not path.is_symlink() and path.stat().st_size:
-        (home / "user_input").mkdir(exist_ok=True)
-        path.rename(home / "user_input" / f"{_new_id()}.md")
+    path, folder = root / USER_INPUT, home / "user_input"
+    if not path.is_file() or path.is_symlink() or not path.stat().st_size or _is_being_written(path):
+        return
+    folder.mkdir(exist_ok=True)
+    stat = path.stat()
+    kept = folder / f"{stat.st_mtime_ns:020d}-{stat.st_ino}.md"  # taken once, even if a kill leaves the original
+    try:
+        path.rename(kept)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = folder / f".{kept.name}"
+        part.write_bytes(path.read_bytes())
+        part.replace(kept)
+        path.unlink()
+
+
+def _is_being_written(path: Path) -> bool:
+    """Whether somebody still writes the file, as far as the kernel tells, or it is not ours to read."""
+    try:
+        with path.open("rb") as stream:
+            fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return not os.access(path, os.R_OK)
+    return False
+
+
+def _is_whole(data: Mapping[str, Any]) -> bool:
+    """Whether a request has what its kind needs."""
+    needed = _FIELDS.get(str(data.get("kind")))
+    levels = {priority.label for priority in Priority}
+    return needed is not None and needed <= data.keys() and data.get("level", "Low") in levels
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)  # NaN and infinities: the journal does not take them
 
 
 def tell_request(data: Mapping[str, Any]) -> str:
@@ -84,9 +132,9 @@ def read_requests(home: Path, taken: Collection[str]) -> Iterator[tuple[str, dic
             yield "user.input", {"id": path.stem, "text": text}
             continue
         try:
-            data = json.loads(content)
+            data = json.loads(content, parse_constant=_no_constant)
         except ValueError:
             data = None
-        if not isinstance(data, dict) or data.get("id") != path.stem or not isinstance(data.get("kind"), str):
+        if not isinstance(data, dict) or data.get("id") != path.stem or not _is_whole(data):
             raise RecordError(f"{path}: expected a request, came {content[:80]!r}; remove the file and ask again")
         yield "override", data

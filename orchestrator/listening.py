@@ -27,7 +27,9 @@ def _take(session: Session) -> None:
     workspace = session.workspace
     if (workspace.root / USER_INPUT).exists():
         if workspace.git.run("ls-files", "-z", "--", USER_INPUT):
-            session.live.fact(f"{USER_INPUT} is tracked by git and stays where it is: untrack it to have it read")
+            if session.announced.setdefault(USER_INPUT, "") != "tracked":
+                session.live.fact(f"{USER_INPUT} is tracked by git and stays where it is: untrack it to have it read")
+            session.announced[USER_INPUT] = "tracked"
         else:
             take_user_input(workspace.root, workspace.home)
     for kind, data in read_requests(workspace.home, session.state.taken):
@@ -67,7 +69,7 @@ def _notify(session: Session, event: dict[str, Any]) -> None:
         log=log,
         limits=Limits(wall_s=_NOTIFY_S),
         stdin=json.dumps({**event, "run": session.run.name, "workspace": str(session.workspace.root)}).encode(),
-        should_stop=session.interrupted,
+        should_stop=None if "code" in event else session.interrupted,  # that the loop ends is told in any case
     )
     if not result.ok:
         session.live.fact(f"notify: {config.notify[0]} ended with {result.ending.value}, code {result.code}; see {log}")

@@ -70,6 +70,11 @@ def provide_needs(session: Session) -> Agenda:
             _set(session, item, Status.IN_PROGRESS if begun else Status.PENDING, "")
     while True:
         agenda = read_agenda(session.read, session.state, session.config)
+        complete = [i for i in agenda.candidates if i.id in agenda.plans and agenda.phase(i, session.state) is None]
+        for item in complete:  # a person blocked and reopened it, or approved a plan without what was open
+            _set(session, item, Status.DONE, "every criterion verified")
+        if complete:
+            continue
         missing = {item: reason for item in agenda.candidates if (reason := _obstacle(item, agenda, session))}
         if not missing or session.interrupted():
             return agenda

@@ -28,7 +28,7 @@ from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, State, fold
 from orchestrator.turn import settle
-from orchestrator.workspace import Workspace, linked_git, open_run_worktree, plan_run, run_folder
+from orchestrator.workspace import Workspace, elsewhere, linked_git, open_run_worktree, plan_run, run_folder
 
 __all__ = ["open_session", "signals_as_request"]
 
@@ -51,9 +51,17 @@ def signals_as_request() -> Iterator[Callable[[], bool]]:
 
 def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool) -> RunInfo | None:
     """Return the newest run whose branch this clone has, entered in a journal that knows of none."""
-    known = next(iter(find_runs(workspace.git)), None)
-    data = rebuild_run(workspace.git, known, run_folder(known.name)) if known else None
-    if known is None or data is None:
+    state, data = fold(journal.events), None
+    for known in find_runs(workspace.git):
+        if known.name in state.runs:
+            continue
+        data = rebuild_run(workspace.git, known, run_folder(known.name))
+        place = elsewhere(workspace.git, f"loop/{known.name}", workspace.root / run_folder(known.name))
+        if data and place:
+            live.fact(f"{known.name} is in {place}; to go on with it start the loop there")
+        elif data:
+            break
+    else:
         return None
     turns = sum(event["kind"] == "turn.committed" for event in data["events"])
     if not (known.is_local or resume):
@@ -61,7 +69,7 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
         return None
     if not known.is_local:
         workspace.git.run("branch", "--no-track", data["branch"], known.ref)
-    old = [path.stem for path in waiting_requests(workspace.home, ())]
+    old = [path.stem for path in waiting_requests(workspace.home, state.taken)]
     journal.append("run.rebuilt", {**data, "taken": old})
     if old:
         live.fact(
@@ -94,12 +102,12 @@ def _run(
 ) -> tuple[RunInfo, bool]:
     """Return the run to work on, and whether it was just made; one in which nothing happened yet begins at HEAD."""
     state = fold(journal.events)
+    rebuilt = _rebuilt(workspace, journal, live, resume=resume) if not fresh and (resume or not state.runs) else None
+    if rebuilt:
+        return rebuilt, False
     untouched = not (state.turns or state.items or state.approvals or state.open_turn)
     if state.run is not None and not fresh and not (untouched and state.run.base != workspace.git.head()):
         return state.run, False
-    rebuilt = None if fresh or state.runs else _rebuilt(workspace, journal, live, resume=resume)
-    if rebuilt:
-        return rebuilt, False
     run = plan_run(workspace, state.runs)
     _check_start(workspace, run.base, config)
     journal.append("run.started", {"run": run.name, "branch": run.branch, "base": run.base, "worktree": run.worktree})

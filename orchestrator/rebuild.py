@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.errors import RecordError
 from orchestrator.facts import Role, TurnRecord, Verdict
 from orchestrator.git import Git
 from orchestrator.layout import LEDGER, MEASURED
@@ -125,16 +126,26 @@ def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | No
     Focus, dwell, criteria, attempts and statuses are as they were; what refused and abandoned turns cost, what a
     person asked for and where a turn was cut short stood in the journal only.
     """
-    fields = git.text("log", "-z", "--first-parent", "--reverse", _FORMAT, known.ref, "--").split("\0")
-    events, turned, base = [], set(), ""
+    fields = git.text("log", "-z", "--topo-order", "--reverse", _FORMAT, known.ref, "--").split("\0")
+    shallow = git.text("rev-parse", "--is-shallow-repository") == "true"
+    events, turned, seen, base = [], set[str](), set[str](), ""
     for name, parents, block, body in zip(*(iter(fields),) * 4, strict=False):
         commit = name.strip("\n")
         trailers = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
-        if trailers.get("Turn-Id", "").startswith(f"{known.name}/"):
+        if trailers.get("Turn-Id", "").startswith(f"{known.name}/") and trailers["Turn-Id"] not in seen:
+            if shallow:
+                raise RecordError(f"{known.ref}: its history is cut off; `git fetch --unshallow`, then start again")
             base = base or parents.split(" ")[0]
+            seen.add(trailers["Turn-Id"])
+            try:
+                events.append(_event("turn.committed", _payload(git, commit, trailers, body)))
+            except (KeyError, ValueError) as error:
+                cure = "correct its message, or start anew with --fresh"
+                raise RecordError(
+                    f"{known.ref}: commit {commit[:8]}: trailers of a turn, came none for {error}; {cure}"
+                ) from error
             turned.add(trailers["Focus"])
-            events.append(_event("turn.committed", _payload(git, commit, trailers, body)))
-        elif base and "Approved" in trailers:
+        elif base and trailers.get("Role") == "person" and {"Approved", "Focus", "Criteria"} <= set(trailers):
             events.append(_event("item.approved", _approval(commit, trailers)))
     if not base:
         return None

@@ -221,7 +221,8 @@ def _clear(state: State, data: Mapping[str, Any]) -> State:
 
 def _reopen(state: State, data: Mapping[str, Any]) -> State:
     known = state.item(data["item"])
-    return _freed(state, data["item"], data["note"], verified=() if known.status == Status.DONE else known.verified)
+    again = {"verified": (), "frozen": None} if known.status == Status.DONE else {}
+    return _freed(state, data["item"], data["note"], **again)
 
 
 def _block(state: State, data: Mapping[str, Any]) -> State:

@@ -104,7 +104,7 @@ def _put_back(session: Session, turn_id: str, base: str) -> None:
     """Take the worktree back to `base`; what differs is kept as a patch in the turn's folder."""
     worktree = session.worktree
     worktree.take_over(base, turn_id)
-    patch = worktree.git.run("diff", "--binary", "--no-renames", base, worktree.write_tree())
+    patch = worktree.git.patch(base, worktree.write_tree())
     if patch:
         _keep_patch(session.workspace.home / "turns" / turn_id, patch)
     worktree.restore(base)

@@ -20,6 +20,7 @@ from orchestrator.state import RunInfo
 __all__ = [
     "RunWorktree",
     "Workspace",
+    "elsewhere",
     "find_entry",
     "find_workspace",
     "linked_git",
@@ -220,10 +221,23 @@ def linked_git(repository: Git, root: Path, *arguments: str) -> Git:
 def plan_run(workspace: Workspace, taken: tuple[str, ...]) -> RunInfo:
     """Name a new run from the commit the user is at; nothing is made yet."""
     number = len(taken) + 1
-    while workspace.git.rev(f"refs/heads/loop/run-{number}") is not None:
+    names = set(
+        workspace.git.text("for-each-ref", "--format=%(refname)", "refs/heads/loop", "refs/remotes").split("\n")
+    )
+    while any(name.endswith(f"/loop/run-{number}") for name in names):
         number += 1
     name = f"run-{number}"
     return RunInfo(name, f"loop/{name}", workspace.git.head(), run_folder(name))
+
+
+def elsewhere(repository: Git, branch: str, root: Path) -> Path | None:
+    """Return the worktree other than `root` that has a branch checked out, if it is still there."""
+    for head in (repository.common_dir() / "worktrees").glob("*/HEAD"):
+        if head.read_bytes() == f"ref: refs/heads/{branch}\n".encode():
+            place = Path(os.fsdecode(head.with_name("gitdir").read_bytes().removesuffix(b"\n"))).parent
+            if place != root and place.is_dir():
+                return place
+    return None
 
 
 def run_folder(name: str) -> str:

@@ -112,8 +112,8 @@ def supervise(facts: Mapping[str, Any], worktree: Path) -> None:
     """Choose the best runnable item and hand over its next phase."""
     item = facts["candidates"][0]
     memory = worktree / MEMORY
-    before = memory.read_text(encoding="utf-8") if memory.exists() else ""
-    memory.write_text(f"{before}\n{render_entry(_memory_entry(facts, item))}", encoding="utf-8")
+    before = memory.read_bytes() if memory.exists() else b""  # kept as it is, whatever its line ends and bytes
+    memory.write_bytes(before + f"\n{render_entry(_memory_entry(facts, item))}".encode())
     (worktree / HANDOFF).write_text(render_handoff(_handoff(facts, item)), encoding="utf-8")
 
 

@@ -9,8 +9,10 @@ from orchestrator.approval import approved_paths
 from orchestrator.arguments import add_workspace
 from orchestrator.commands.steer import ask, find_loop
 from orchestrator.errors import ConfigError
+from orchestrator.evidence.criteria import freeze
 from orchestrator.layout import LEDGER, plan_path
 from orchestrator.records.ledger import parse_ledger
+from orchestrator.records.plan import parse_plan
 from orchestrator.report.status import read_state
 
 __all__ = ["add_arguments", "run"]
@@ -44,12 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     path = plan_path(parse_ledger(ledger, LEDGER).item(arguments.item))
     commit = git.head()
     paths = approved_paths(git, branch, commit, path)
-    if not paths:
+    frozen = state.item(arguments.item).frozen
+    plan = parse_plan((git.blob(branch, path) or b"").decode("utf-8", errors="replace"), path)
+    if not paths and (frozen is None or freeze(plan, git, branch) == frozen):
         sys.stdout.write(f"{arguments.item}: {commit[:8]} has the criteria the run has; commit your change first\n")
         return 1
-    if not arguments.json:
-        literal = [f":(literal){name}" for name in paths]
-        sys.stdout.write(git.text("diff", "--no-renames", branch, commit, "--", *literal) + "\n")
+    if paths and not arguments.json:
+        sys.stdout.write(git.patch(branch, commit, paths).decode("utf-8", "backslashreplace"))
     if arguments.dry_run:
         return 0
+    git.run("update-ref", f"refs/orchestrator/approved/{commit}", commit)  # an amended commit is not to be collected
     return ask(workspace, arguments, running=running, kind="approve", item=arguments.item, commit=commit, note="")

@@ -16,6 +16,7 @@ from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.config import child_environment, resolve_config
 from orchestrator.errors import JournalError, OrchestratorError, cure_of
 from orchestrator.evidence.commands import resolve_command
+from orchestrator.inbox import read_requests
 from orchestrator.journal import read_journal
 from orchestrator.layout import FINDINGS, HANDOFF
 from orchestrator.lineage import find_orphans
@@ -62,6 +63,7 @@ def _past(workspace: Workspace) -> Iterator[_Line]:
     yield "lock", "held by " + ", ".join(f"{k} {v}" for k, v in holder.items()) if holder else "free", ""
     state, events = read_state(workspace), len(read_journal(workspace.journal_path))
     yield "journal", f"{events} events, all whole", ""
+    yield "requests", f"{len(list(read_requests(workspace.home, state.taken)))} wait", ""
     left = [f"process {p.pid} still runs" for pid, start in state.harness for p in find_orphans(pid, start)]
     left += [f"turn {state.open_turn.turn} is open"] if state.open_turn else []
     cure = "the next start of the loop ends and undoes that" if left and not holder else ""

@@ -51,6 +51,10 @@ def _of_run(workspace: Workspace, run: str) -> Iterator[Path]:
     if entry and folder.is_dir() and Git(folder, git_dir=entry).run("status", "--porcelain"):
         sys.stderr.write(f"left {folder}: it holds changes that are not committed; look at them, then remove it\n")
         return
+    outside = ("rev-list", "-1", "HEAD", "--not", "--branches", "--tags", "--remotes")
+    if entry and folder.is_dir() and Git(folder, git_dir=entry).run(*outside):
+        sys.stderr.write(f"left {folder}: its HEAD holds commits that no branch has; name them, then prune again\n")
+        return
     yield folder
     if entry:
         yield entry

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.agenda import folder_reader, read_agenda
+from orchestrator.agenda import read_agenda
 from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.config import resolve_config
 from orchestrator.errors import ConfigError
-from orchestrator.inbox import leave_request, tell_request
+from orchestrator.inbox import leave_request, read_requests, tell_request
+from orchestrator.journal import Event
 from orchestrator.lock import read_holder
 from orchestrator.records.items import Priority, Status
-from orchestrator.report.status import documents_root, read_state
+from orchestrator.report.status import documents_reader, read_state
+from orchestrator.state import fold
 from orchestrator.workspace import Workspace, find_workspace
 
 __all__ = ["add_arguments", "ask", "find_loop", "run"]
@@ -65,7 +67,7 @@ _ORDERS = {
     "raise-budget": _Order(_budget, ("iterations", "minutes"), needs_loop=True),
     "block": _Order(_nothing, ("item",), frozenset(Status) - _STUCK),
     "clear": _Order(_nothing, ("item",), _STUCK),
-    "reopen": _Order(_nothing, ("item",), _CLOSED),
+    "reopen": _Order(_nothing, ("item",), _CLOSED - {Status.BLOCKED_ESCALATION}),
     "prioritise": _Order(_level, ("item", "level")),
 }
 
@@ -88,7 +90,7 @@ def find_loop(arguments: argparse.Namespace) -> tuple[Workspace, bool]:
     workspace = open_workspace(arguments)
     holder = read_holder(workspace.lock_path)
     started_in = holder.get("workspace")
-    return (find_workspace(Path(started_in)) if isinstance(started_in, str) else workspace), bool(holder)
+    return (find_workspace(Path(started_in)) if isinstance(started_in, str) else workspace), isinstance(started_in, str)
 
 
 def ask(workspace: Workspace, arguments: argparse.Namespace, *, running: bool, **request: object) -> int:
@@ -103,8 +105,11 @@ def ask(workspace: Workspace, arguments: argparse.Namespace, *, running: bool, *
 
 def _check_item(workspace: Workspace, order: _Order, name: str, item_id: str) -> None:
     state = read_state(workspace)
+    asked = [Event(0, "", kind, data) for kind, data in read_requests(workspace.home, state.taken)]
+    state = fold(asked, state)  # as it will be when this request is heard
     config = resolve_config(workspace.root, {})
-    ledger = read_agenda(folder_reader(documents_root(workspace, state)), state, config).ledger
+    with workspace.git.keeping_reader() as git:
+        ledger = read_agenda(documents_reader(workspace, state, git), state, config).ledger
     found = next((item for item in ledger.items if item.id == item_id), None)
     if found is None:
         raise ConfigError(f"{item_id}: not in the ledger; known are {', '.join(item.id for item in ledger.items)}")
@@ -129,8 +134,10 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"no loop is running on this repository; {cure}\n")
         return 0 if name == "stop" else 1
     fields: dict[str, Any] = {key: given[key] for key in order.fields}
-    if name == "raise-budget" and not (fields["iterations"] > 0 or fields["minutes"] > 0):
-        raise ConfigError("raise-budget: expected --iterations N or --minutes M above 0, came neither; give one")
+    if name == "raise-budget":
+        iterations, minutes = fields["iterations"], fields["minutes"]
+        if not (iterations >= 0 and 0 <= minutes < float("inf") and iterations + minutes > 0):
+            raise ConfigError("raise-budget: expected --iterations N or --minutes M above 0 and finite; give one")
     if name == "block" and not arguments.note:
         raise ConfigError("block: expected the reason, came none; give it with --note")
     if "item" in fields:

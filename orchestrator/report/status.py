@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator.agenda import commit_reader, folder_reader, read_agenda
+from orchestrator.agenda import Reader, commit_reader, folder_reader, read_agenda
 from orchestrator.config import Config
+from orchestrator.git import Git
 from orchestrator.inbox import USER_INPUT, read_requests, tell_request
 from orchestrator.journal import read_journal
 from orchestrator.lock import read_holder
@@ -14,7 +15,7 @@ from orchestrator.policy.focus import Standing
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace
 
-__all__ = ["documents_root", "make_status", "read_state", "status_lines"]
+__all__ = ["documents_reader", "documents_root", "make_status", "read_state", "status_lines"]
 
 
 def read_state(workspace: Workspace) -> State:
@@ -26,6 +27,14 @@ def documents_root(workspace: Workspace, state: State) -> Path:
     """Where the live documents are: the run's worktree, or the user's checkout when there is no run."""
     root = workspace.root / state.run.worktree if state.run else workspace.root
     return root if root.is_dir() else workspace.root
+
+
+def documents_reader(workspace: Workspace, state: State, git: Git) -> Reader:
+    """Return a reader of the documents of the run's branch, for an agent may be changing its checkout."""
+    branch = f"refs/heads/{state.run.branch}" if state.run else ""
+    if not branch or git.rev(branch) is None:
+        return folder_reader(workspace.root)
+    return commit_reader(git, branch)
 
 
 def _item(standing: Standing, state: State) -> dict[str, Any]:
@@ -56,8 +65,9 @@ def make_status(workspace: Workspace, config: Config, *, fresh: bool = False) ->
     With `fresh` it is what a new run would find at the commit the checkout is at.
     """
     state = State() if fresh else read_state(workspace)
-    read = commit_reader(workspace.git, "HEAD") if fresh else folder_reader(documents_root(workspace, state))
-    agenda = read_agenda(read, state, config)
+    with workspace.git.keeping_reader() as git:
+        read = commit_reader(git, "HEAD") if fresh else documents_reader(workspace, state, git)
+        agenda = read_agenda(read, state, config)
     run = state.run
     holder = read_holder(workspace.lock_path)
     return {

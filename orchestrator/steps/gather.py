@@ -101,7 +101,7 @@ def _take_out(turn: Turn) -> Turn:
         return turn
     git = turn.session.worktree.git
     paths = [change.path for change, _ in crossed]
-    patch = git.run("diff", "--binary", "--no-renames", turn.base, turn.tree, "--", *(f":(literal){p}" for p in paths))
+    patch = git.patch(turn.base, turn.tree, paths)
     (turn.stage / "fences.patch").write_bytes(patch)
     tree = git.tree_with(turn.tree, {path: git.entry(turn.base, path) for path in paths})
     notes = tuple(f"{change.path} was put back ({why}); the change is in fences.patch" for change, why in crossed)

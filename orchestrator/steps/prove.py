@@ -61,7 +61,7 @@ def verify(turn: Turn) -> Turn:
         store=session.workspace.store,
         tree=turn.tree,
         base=turn.base,
-        start=start_of(session, turn.item.id, plan_path(turn.item)),
+        start=start_of(session, turn.item.id),
         is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         stage=turn.stage,
         inputs=inputs,

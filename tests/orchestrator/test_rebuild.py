@@ -54,7 +54,8 @@ def test_a_second_clone_goes_on_only_when_it_is_asked_to(make_project: Make) -> 
     project.git("clone", "-q", str(project.root), str(second.root))
     said = second.loop("--focus", FIX, "--iterations", "1").said
     assert "origin/loop/run-1 holds 12 turns of a run; --resume goes on from there" in said
-    assert second.git("branch", "--list", "loop/run-1")
+    assert second.git("branch", "--list", "loop/run-2"), "a name that the other clone does not have"
+    assert "rebuilt run-1 from 12 commits" in second.loop("--focus", FIX, "--resume").said
 
     third = Project(project.root.parent / "third")
     project.git("clone", "-q", str(project.root), str(third.root))
