@@ -134,7 +134,6 @@ def make_troubled_run(folder: Path, look: Callable[[Project, str], object]) -> N
     ask("prioritise", "MEAN-REPORT-001", "critical")
     leave(kind="raise-budget", iterations=1, minutes=0.0)
     leave(kind="raise-budget", iterations=3, minutes=2.5)
-    leave(kind="unheard of")
     plan = "plans/active/MEAN-FIX-001/implementation.md"
     project.write(plan, (project.root / plan).read_text().replace("the acceptance", "both acceptance"))
     project.commit()

@@ -291,7 +291,6 @@ def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tm
         "prioritise MEAN-REPORT-001 Critical by ",
         "1 iteration more by me",
         "3 iterations and 2.5 minutes more by me",
-        "unheard of by me",
         "approve MEAN-FIX-001 as of ",
     ):
         assert f"person {asked}" in words["killed"]
