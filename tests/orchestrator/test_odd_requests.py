@@ -19,6 +19,7 @@ PLAN = f"plans/active/{FIX}/implementation.md"
 TESTS = f"plans/active/{FIX}/acceptance/test_mean.py"
 
 
+@pytest.mark.slow
 def test_a_start_in_another_worktree_leaves_the_run_of_the_first_alone(make_project: Make) -> None:
     project = make_project("good")
     project.loop("--iterations", "1")
@@ -96,6 +97,7 @@ def test_line_ends_of_input_and_memory_stay_as_they_are(make_project: Make) -> N
     assert (project.work / "galph_memory.md").read_bytes().startswith(b"# Memory\r\n\r\nold words\r\n")
 
 
+@pytest.mark.slow
 def test_user_input_is_left_until_whoever_writes_it_has_closed_it(make_project: Make) -> None:
     project = make_project("good")
     with (project.root / "user_input.md").open("w") as stream:

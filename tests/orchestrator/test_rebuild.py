@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from orchestrator.journal import read_journal
 from orchestrator.state import State, fold
 
@@ -41,6 +43,7 @@ def test_a_lost_journal_is_rebuilt_and_the_run_goes_on_where_it_stood(make_proje
     assert journal(project, "override") == []
 
 
+@pytest.mark.slow
 def test_a_second_clone_goes_on_only_when_it_is_asked_to(make_project: Make) -> None:
     project = make_project("liar")
     project.loop("--focus", FIX, "--iterations", "1")

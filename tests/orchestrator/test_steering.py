@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .conftest import Project
 from .test_loop import start, wait_for
 
@@ -107,6 +109,7 @@ def test_clear_brings_an_item_back_with_dwell_0_and_nothing_else_does(make_proje
     assert project.command("orchestrator", "clear", FIX).returncode == 2
 
 
+@pytest.mark.slow
 def test_an_item_that_is_reopened_after_it_was_done_is_measured_again(make_project: Make) -> None:
     project = make_project("good")
     project.loop("--focus", FIX)
@@ -240,6 +243,7 @@ def test_changed_criteria_hold_once_a_person_has_approved_them(make_project: Mak
     assert project.command("orchestrator", "approve", FIX).returncode == 1
 
 
+@pytest.mark.slow
 def test_an_engineer_cannot_weaken_what_a_person_approved(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     project.loop("--focus", FIX, "--iterations", "1")
@@ -259,6 +263,7 @@ def ralph():
     assert done.focus(FIX)["verified"] == ["A2"]
 
 
+@pytest.mark.slow
 def test_a_request_is_entered_by_the_loop_even_when_it_was_started_in_another_worktree(
     make_project: Make, make_actor: Actor
 ) -> None:
