@@ -282,7 +282,7 @@ def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tm
     assert ": 2 committed, 1 abandoned." in words["limit"]
     assert "The loop has reached a limit you gave" in words["limit"]
     assert ", 1 abandoned, 1 under way." in words["killed"]
-    assert "The loop may have died" in words["killed"]
+    assert "one that was killed goes on when you start it again." in words["killed"]
     for asked in (
         "paused: the beam is down",
         "let go on by ",
@@ -294,7 +294,7 @@ def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tm
         "approve MEAN-FIX-001 as of ",
     ):
         assert f"person {asked}" in words["killed"]
-    assert "The loop has lost an agent" in words["agent failed"]
+    assert "The loop has given up on an agent" in words["agent failed"]
     assert "1 cut short" in words["agent failed"]
     assert "person stop by me" in words["stopped"]
     assert "was rebuilt from the commits" in words["rebuilt"]
