@@ -236,6 +236,25 @@ def test_a_page_that_cannot_be_made_says_so_and_the_others_are_there(project: Pr
     assert [str(path) for path in same if same[path] != found[path]] == ["turns/0002-ralph.html"]
 
 
+def test_an_undone_turn_says_where_its_changes_are_or_that_they_are_gone(project: Project, tmp_path: Path) -> None:
+    def page() -> str:
+        assert project.command("orchestrator", "report", "--out", str(tmp_path / "report")).returncode == 0
+        return Page(tmp_path / "report/turns/0002-ralph.html").words
+
+    folder = project.root / ".orchestrator/turns/run-1/0002-ralph"
+    folder.rename(tmp_path / "kept")
+    gone = page()
+    folder.mkdir()
+    (folder / "abandoned.patch").write_bytes(b"#" * 8_000_001)
+    large = page()
+    (folder / "abandoned.patch").unlink()
+    folder.rmdir()
+    (tmp_path / "kept").rename(folder)
+    assert gone.count("Its folder was freed, so what it had changed is not known.") == 2
+    assert large.count("too large to show: .orchestrator/turns/run-1/0002-ralph/abandoned.patch.") == 2
+    assert "shown below" in page()
+
+
 def test_an_earlier_report_stays_whole_until_there_is_a_new_one(tmp_path: Path) -> None:
     def pages() -> Iterator[tuple[str, str]]:
         yield "turns/1.html", "new"
@@ -298,6 +317,8 @@ def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tm
     assert "1 cut short" in words["agent failed"]
     assert "person stop by me" in words["stopped"]
     assert "was rebuilt from the commits" in words["rebuilt"]
+    rebuilt = "0003-ralph engineer, MEAN-FIX-001 phase A no progress took not recorded"
+    assert rebuilt in words["rebuilt"]
     (cut,) = (page for page in map(Page, (tmp_path / "stopped/turns").iterdir()) if "cut short" in page.words)
     assert cut.words.count("It had changed no file.") == 2
     assert "shown below" not in cut.words
