@@ -14,9 +14,8 @@ from typing import BinaryIO, cast
 
 from orchestrator import lineage
 from orchestrator.errors import ProcessError, is_shortage
-from orchestrator.lineage import process_identity, sweep_orphans
 
-__all__ = ["ChildResult", "Ending", "Limits", "last_line", "process_identity", "run_child", "sweep_orphans"]
+__all__ = ["ChildResult", "Ending", "Limits", "last_line", "run_child"]
 
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 600

@@ -28,10 +28,8 @@ def _steps(item: Mapping[str, Any]) -> tuple[Step, ...]:
         path, _, symbol = target.strip("` ").partition("::")
         steps.append(Step(StepKind.IMPLEMENT, what or text, path=path, symbol=symbol or None))
     for row in item["rows"]:
-        if row["run"]:
-            steps.append(Step(StepKind.RUN, f"row {row['id']}: {row['text']}", command=row["run"]))
-        if row["test"]:
-            steps.append(Step(StepKind.TEST, f"row {row['id']}: {row['text']}", command=row["test"]))
+        commands = ((StepKind.RUN, row["run"]), (StepKind.TEST, row["test"]))
+        steps += [Step(kind, f"row {row['id']}: {row['text']}", command=text) for kind, text in commands if text]
     return tuple(steps)
 
 
@@ -130,15 +128,12 @@ def carry_out(facts: Mapping[str, Any], worktree: Path) -> None:
     """Carry out one phase: its rows only run things, so they are left to the harness and nothing is claimed."""
     item = facts["item"]
     rows = ", ".join(row["id"] for row in item["rows"])
-    write_summary(
-        worktree,
-        item["id"],
-        (
-            f"Phase {item['phase']} ({item['phase_name']}) needs no new code: rows {rows} run as they stand.",
-            "No problem was met in handing them over; what they show is for the harness to measure.",
-            "Next step: the phase after this one, or a correction where a row does not hold.",
-        ),
+    sentences = (
+        f"Phase {item['phase']} ({item['phase_name']}) needs no new code: rows {rows} run as they stand.",
+        "No problem was met in handing them over; what they show is for the harness to measure.",
+        "Next step: the phase after this one, or a correction where a row does not hold.",
     )
+    write_summary(worktree, item["id"], sentences)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from orchestrator.errors import EvidenceError
+from orchestrator.records.handoff import OPTIONS_WITH_VALUE
 
 __all__ = ["resolve_command", "selected_paths", "split_test", "words_of"]
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
-_TAKES_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W", "-r"})
 
 
 def resolve_command(words: Sequence[str], folders: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -54,7 +54,7 @@ def split_test(test: str) -> tuple[list[str], list[str]]:
     options: list[str] = []
     selectors: list[str] = []
     for word in words:
-        is_value = bool(options) and options[-1] in _TAKES_VALUE
+        is_value = bool(options) and options[-1] in OPTIONS_WITH_VALUE
         (options if word.startswith("-") or is_value else selectors).append(word)
     return options, selectors
 

@@ -23,6 +23,7 @@ from orchestrator.records.text import (
 )
 
 __all__ = [
+    "OPTIONS_WITH_VALUE",
     "SECTIONS",
     "Handoff",
     "Step",
@@ -61,7 +62,7 @@ _CODE = re.compile(r"`([^`]+)`")
 _FINDING = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-\d{3}(?![\w-])")
 _BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]{0,200}\])")
 _WORD = re.compile(r"[^\s\[]+(?:\[[^\]]*\])?")
-_OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W"})
+OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W", "-r"})  # of pytest
 
 
 class StepKind(StrEnum):
@@ -205,7 +206,7 @@ def _of_command(text: str, *, quoted: bool) -> list[str]:
     except ValueError:
         words = text.split()
     after = words[words.index("pytest") + 1 :] if "pytest" in words else words
-    taken = {index + 1 for index, word in enumerate(after) if word in _OPTIONS_WITH_VALUE}
+    taken = {index + 1 for index, word in enumerate(after) if word in OPTIONS_WITH_VALUE}
     return [word for index, word in enumerate(after) if index not in taken and _is_path(word)]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ProcessError
-from orchestrator.lineage import make_mark
-from orchestrator.process import ChildResult, Ending, Limits, process_identity, run_child, sweep_orphans
+from orchestrator.lineage import make_mark, process_identity, sweep_orphans
+from orchestrator.process import ChildResult, Ending, Limits, run_child
 
 ENV = {"PATH": os.defpath}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
@@ -341,7 +341,8 @@ def test_waiting_costs_no_processor_time(run: Run) -> None:
 HARNESS = """
 import sys
 from pathlib import Path
-from orchestrator.process import Limits, process_identity, run_child
+from orchestrator.lineage import process_identity
+from orchestrator.process import Limits, run_child
 folder = Path(sys.argv[1])
 
 def started(pid):
@@ -404,7 +405,7 @@ def test_a_recycled_number_and_another_boot_are_never_touched() -> None:
 @LINUX
 def test_the_caller_is_never_swept_even_if_it_carries_the_mark() -> None:
     script = (
-        "import os; from orchestrator.process import process_identity, sweep_orphans\n"
+        "import os; from orchestrator.lineage import process_identity, sweep_orphans\n"
         "print(sweep_orphans(os.getpid(), process_identity(os.getpid())))"
     )
     root = Path(__file__).parents[2]
