@@ -24,6 +24,7 @@ from orchestrator.lineage import is_living, own_identity, sweep_orphans
 from orchestrator.lock import hold_lock
 from orchestrator.prompts import Prompts, prompt_folders
 from orchestrator.rebuild import find_runs, rebuild_run
+from orchestrator.records.text import counted
 from orchestrator.report.live import Live
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, State, fold
@@ -65,7 +66,7 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
         return None
     turns = sum(event["kind"] == "turn.committed" for event in data["events"])
     if not (known.is_local or resume):
-        live.fact(f"{known.ref} holds {turns} turns of a run; --resume goes on from there")
+        live.fact(f"{known.ref} holds {counted(turns, 'turn')} of a run; --resume goes on from there")
         return None
     if not known.is_local:
         workspace.git.run("branch", "--no-track", data["branch"], known.ref)
@@ -73,9 +74,10 @@ def _rebuilt(workspace: Workspace, journal: Journal, live: Live, *, resume: bool
     journal.append("run.rebuilt", {**data, "taken": old})
     if old:
         live.fact(
-            f"{len(old)} requests in {workspace.home} may have been carried out already; ask again for what is not"
+            f"{counted(len(old), 'request')} in {workspace.home} may have been carried out already; "
+            "ask again for what is not"
         )
-    live.fact(f"rebuilt {known.name} from {turns} commits of {known.ref}; unknown are {data['unknown']}")
+    live.fact(f"rebuilt {known.name} from {counted(turns, 'commit')} of {known.ref}; unknown are {data['unknown']}")
     return fold(journal.events).run
 
 
@@ -120,10 +122,12 @@ def _tell_start(session: Session, *, new: bool) -> None:
     live.line(f"{run.name} {how} {run.base[:8]}, on branch {run.branch}, in {workspace.root / run.worktree}", "bold")
     uncommitted = workspace.uncommitted()
     if uncommitted:
-        live.fact(f"{uncommitted} uncommitted paths of yours are left alone and are not part of the run")
-    behind = workspace.git.text("rev-list", "--count", f"{run.base}..HEAD")
-    if not new and behind != "0":
-        live.fact(f"your checkout has {behind} commits that this run does not have; --fresh starts anew from there")
+        live.fact(f"left alone and no part of the run: {counted(uncommitted, 'uncommitted path')} of yours")
+    behind = int(workspace.git.text("rev-list", "--count", f"{run.base}..HEAD"))
+    if not new and behind:
+        live.fact(
+            f"your checkout has {counted(behind, 'commit')} that this run does not have; --fresh starts anew from there"
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from orchestrator.errors import ConfigError, WorkspaceError
 from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY
 from orchestrator.policy.fences import matches
 from orchestrator.records.ledger import Item, Kind, Priority, parse_ledger, render_item
-from orchestrator.records.plan import Row
+from orchestrator.records.rows import Row, wrong_command
 
 __all__ = ["PLAN", "check_place", "first_row", "make_files", "settings_text"]
 
@@ -48,12 +48,11 @@ def first_row(paths: Collection[str], check: str) -> Row:
         The command cannot be written into a row.
     """
     if check:
-        try:
-            fits = bool(shlex.split(check)) and not {"\n", "`"} & set(check)
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ConfigError(f"--check {check!r}: expected a command on one line, no back-ticks, quotes in pairs")
+        expected, found = wrong_command("--check", check)
+        if expected:
+            raise ConfigError(f"--check: expected {expected}, found {found}")
+        if not check.split() or {"\n", "`"} & set(check):
+            raise ConfigError(f"--check {check!r}: expected a command on one line, without back-ticks")
         return Row("A1", "A", "the check ends with exit code 0", run=check)
     own = (path for path in paths if not path.startswith("plans/"))
     tests = sorted(path for path in own if any(matches(path, pattern) for pattern in _TEST_FILES))

@@ -21,7 +21,8 @@ def find_new_entry(before: str, after: str) -> tuple[MemoryEntry | None, str]:
         added = added.partition("\n")[2]  # the rest of a line that stood before
     found = parse_memory(added, MEMORY).entries
     if len(found) != 1:
-        return None, f"{MEMORY}: expected one new entry at the end, found {len(found)}; append exactly one"
+        cure = "append exactly one; an entry begins with `# <stamp>: <ID> — <title>`"
+        return None, f"{MEMORY}: expected one new entry at the end, found {len(found)}; {cure}"
     return found[0], ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,9 +28,14 @@ def check_agent(name: str, config: Config) -> None:
     Raises
     ------
     ConfigError
-        The name is unknown, or `command` is asked for without a command line.
+        The name is unknown, or `command` is asked for without a command line, or its program does not exist.
     """
     make_agent(name, config, Path())
+    program = config.agent_command[0] if name == "command" else sys.executable
+    where = str(config.workspace / program) if "/" in program else program
+    if "{" not in program and not shutil.which(where, path=child_environment(config, config.workspace)["PATH"]):
+        what = "no such program" if "/" in program else "no such program on the PATH"
+        raise ConfigError(f"{program}: {what}; install this program, or correct agent_command, which names it")
 
 
 def make_agent(name: str, config: Config, worktree: Path) -> Agent:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from orchestrator.agenda import commit_reader
 from orchestrator.approval import approved_paths
 from orchestrator.arguments import add_workspace
 from orchestrator.commands.steer import ask, find_loop
 from orchestrator.errors import ConfigError
-from orchestrator.evidence.criteria import freeze
+from orchestrator.evidence.criteria import evaluator_paths, freeze
 from orchestrator.layout import LEDGER, plan_path
 from orchestrator.records.ledger import parse_ledger
 from orchestrator.records.plan import parse_plan
@@ -47,9 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     commit = git.head()
     paths = approved_paths(git, branch, commit, path)
     frozen = state.item(arguments.item).frozen
-    plan = parse_plan((git.blob(branch, path) or b"").decode("utf-8", errors="replace"), path)
+    plan = parse_plan(commit_reader(git, branch)(path), path)
     if not paths and (frozen is None or freeze(plan, git, branch) == frozen):
-        sys.stdout.write(f"{arguments.item}: {commit[:8]} has the criteria the run has; commit your change first\n")
+        criteria = [path, *evaluator_paths(parse_plan(commit_reader(git, commit)(path), path))]
+        literal = [f":(literal){name}" for name in criteria]
+        changed = git.run("status", "--porcelain", "-z", "--no-renames", "--", *literal).split(b"\0")
+        names = ", ".join(entry[3:].decode(errors="replace") for entry in changed if entry)
+        same = f"nothing to approve: {commit[:8]} has the criteria the run has"
+        sys.stdout.write(f"{arguments.item}: {f'{names} is not committed; commit it first' if names else same}\n")
         return 1
     if paths and not arguments.json:
         sys.stdout.write(git.patch(branch, commit, paths).decode("utf-8", "backslashreplace"))

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from orchestrator.agenda import folder_reader, read_agenda
+from orchestrator.agenda import Reader, commit_reader, folder_reader, read_agenda
 from orchestrator.agents.catalog import check_agent
 from orchestrator.arguments import add_workspace, open_workspace
 from orchestrator.config import child_environment, resolve_config
@@ -23,6 +23,7 @@ from orchestrator.lineage import find_orphans
 from orchestrator.lock import read_holder
 from orchestrator.records.findings import parse_findings
 from orchestrator.records.handoff import parse_handoff
+from orchestrator.records.text import Problem, counted
 from orchestrator.report.status import documents_root, read_state
 from orchestrator.state import State
 from orchestrator.workspace import Workspace, find_entry
@@ -48,7 +49,11 @@ def _machine(workspace: Workspace) -> Iterator[_Line]:
     yield "programs", f"{version}, Python {sys.version.split()[0]}", "install git 2.31 or later" if is_old else ""
     place = git.text("branch", "--show-current") or "no branch (detached head)"
     merging = ", in the middle of a merge" if git.rev("MERGE_HEAD") else ""
-    yield "repository", f"{workspace.root} on {place}{merging}, {workspace.uncommitted()} uncommitted paths", ""
+    yield (
+        "repository",
+        f"{workspace.root} on {place}{merging}, {counted(workspace.uncommitted(), 'uncommitted path')}",
+        "",
+    )
     locks = sorted({*common.glob("*.lock"), *(common / "refs").rglob("*.lock")} - {workspace.lock_path})
     cure = "remove what is named, if no git is at work here" if locks else ""
     yield "git locks", ", ".join(map(str, locks)) or "none", cure
@@ -62,8 +67,8 @@ def _past(workspace: Workspace) -> Iterator[_Line]:
     holder = read_holder(workspace.lock_path)
     yield "lock", "held by " + ", ".join(f"{k} {v}" for k, v in holder.items()) if holder else "free", ""
     state, events = read_state(workspace), len(read_journal(workspace.journal_path))
-    yield "journal", f"{events} events, all whole", ""
-    yield "requests", f"{len(list(read_requests(workspace.home, state.taken)))} wait", ""
+    yield "journal", f"{counted(events, 'event')}, all whole", ""
+    yield "requests", f"{counted(len(list(read_requests(workspace.home, state.taken))), 'request')} not heard yet", ""
     left = [f"process {p.pid} still runs" for pid, start in state.harness for p in find_orphans(pid, start)]
     left += [f"turn {state.open_turn.turn} is open"] if state.open_turn else []
     cure = "the next start of the loop ends and undoes that" if left and not holder else ""
@@ -75,18 +80,31 @@ def _past(workspace: Workspace) -> Iterator[_Line]:
         yield "run", f"{branch} in {root}{there}", cure if state.turns else ""
 
 
-def _agents(workspace: Workspace) -> Iterator[_Line]:
+def _settings(workspace: Workspace) -> Iterator[_Line]:
     config = resolve_config(workspace.root, {})
     origins = ", ".join(f"{key} from {origin}" for key, origin in config.origins.items() if origin != "default")
     yield "settings", origins or "defaults", ""
     path = child_environment(config, workspace.root)["PATH"]
-    for key, argv in {"agent_command": config.agent_command, **config.needs}.items():
+    for key, argv in config.needs.items():
         program = next(iter(resolve_command(argv, {})[0]), sys.executable)
         if shutil.which(program, path=path) is None:
             yield key, program, "install this program, or correct what names it"
-    for name in (config.supervisor, config.engineer):
+
+
+def _agents(workspace: Workspace) -> Iterator[_Line]:
+    config = resolve_config(workspace.root, {})
+    given = ("command",) if config.agent_command else ()
+    for name in dict.fromkeys((config.supervisor, config.engineer, *given)):
         check_agent(name, config)
     yield "agents", f"supervisor {config.supervisor}, engineer {config.engineer}", ""
+
+
+def _read(read: Reader, state: State, workspace: Workspace) -> tuple[str, list[Problem]]:
+    """Return what documents amount to, and what is wrong in them."""
+    agenda = read_agenda(read, state, resolve_config(workspace.root, {}))
+    problems = [problem for plan in agenda.plans.values() for problem in plan.problems]
+    problems += parse_findings(read(FINDINGS), FINDINGS).problems if read(FINDINGS) else ()
+    return f"{counted(len(agenda.ledger.items), 'item')}, {len(agenda.candidates)} can run", problems
 
 
 def _documents(workspace: Workspace) -> Iterator[_Line]:
@@ -95,25 +113,35 @@ def _documents(workspace: Workspace) -> Iterator[_Line]:
     except JournalError:
         state = State()
     root = documents_root(workspace, state)
-    read = folder_reader(root)
-    agenda = read_agenda(read, state, resolve_config(workspace.root, {}))
-    problems = [problem for plan in agenda.plans.values() for problem in plan.problems]
-    problems += parse_findings(read(FINDINGS), FINDINGS).problems if read(FINDINGS) else ()
-    problems += parse_handoff(read(HANDOFF), HANDOFF).problems if state.open_handoff and root != workspace.root else ()
+    read, in_run = folder_reader(root), root != workspace.root
+    told, problems = _read(read, state, workspace)
+    problems += parse_handoff(read(HANDOFF), HANDOFF).problems if state.open_handoff and in_run else ()
+    cure = f"correct it in {workspace.root}"
+    cure += " (not in the run's worktree) and commit; `approve` or --fresh takes it over" if in_run else ""
     for problem in problems:
-        yield problem.path, f"{problem}", f"correct it in {root}"
-    yield "documents", f"{len(agenda.ledger.items)} items, {len(agenda.candidates)} can run, in {root}", ""
+        yield problem.path, f"{problem}", cure
+    yield "documents", f"{told}, in {root}", ""
+
+
+def _last_commit(workspace: Workspace) -> Iterator[_Line]:
+    commit = workspace.git.head()
+    told, problems = _read(commit_reader(workspace.git, commit), State(), workspace)
+    said = f"{told}, in {commit[:8]}, which --fresh would start from"
+    wrong = f"; {counted(len(problems), 'problem')}, first {problems[0]}" if problems else ""
+    yield "last commit", said + wrong, f"correct it in {workspace.root} and commit" if wrong else ""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything; 1 when something needs a cure."""
     workspace = open_workspace(arguments)
     found: list[_Line] = []
-    for look in (_machine, _past, _agents, _documents):
+    for look in (_machine, _past, _settings, _agents, _documents, _last_commit):
         try:
             found.extend(look(workspace))
         except (OrchestratorError, OSError) as error:
-            found.append((look.__name__.strip("_"), "", f"{error}{cure_of(error)}"))
+            found.append((look.__name__.strip("_").replace("_", " "), "", f"{error}{cure_of(error)}"))
+            if look is _settings:
+                break  # what follows is looked at with the settings
     if arguments.json:
         lines = [{"check": name, "ok": not cure, "found": what, "cure": cure} for name, what, cure in found]
         sys.stdout.write(json.dumps(lines, indent=1) + "\n")

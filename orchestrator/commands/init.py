@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.config import resolve_config
 from orchestrator.errors import ConfigError
-from orchestrator.layout import LEDGER
+from orchestrator.layout import LEDGER, plan_path
 from orchestrator.records.foreign.importing import Imported, import_ledger
-from orchestrator.records.ledger import parse_ledger
+from orchestrator.records.ledger import Priority, Status, parse_ledger
+from orchestrator.records.text import counted
 from orchestrator.scaffold import PLAN, check_place, first_row, make_files
 from orchestrator.workspace import Workspace, find_workspace
 
@@ -42,6 +44,24 @@ def _import(source: Path, root: Path) -> Imported:
     return imported
 
 
+def _told(source: Path, workspace: Workspace, imported: Imported) -> tuple[list[str], list[str]]:
+    """Return what else is to be committed, the foreign ledger itself, and a summary of what was taken over."""
+    root, level = workspace.root, resolve_config(workspace.root, {}).priority
+    items = parse_ledger(imported.text).items
+    standing = [item for item in items if item.status not in {Status.DONE, Status.ARCHIVED}]
+    without = sum(not (root / plan_path(item)).is_file() for item in standing)
+    below = sum(item.priority < Priority[level.upper()] for item in standing)
+    notes = [
+        f"{counted(len(items), 'item')} taken over from {source}, {len(standing)} not done yet: {without} without a "
+        f"plan, {below} of a priority below {level}, where the loop begins; give those you mean a plan and a priority"
+    ]
+    place = source.resolve()
+    moved = place.relative_to(root).as_posix() if place.is_relative_to(root) else ""
+    if not moved or workspace.git.entry("HEAD", moved):
+        return [], notes
+    return [moved], [*notes, f"{moved} belongs into the same commit: the new ledger names its lines"]
+
+
 def _next(workspace: Workspace, made: Sequence[str]) -> list[str]:
     """Return the commands that come next: a commit of exactly what was made, and the loop."""
     place = "" if workspace.root == Path.cwd() else f"cd {shlex.quote(str(workspace.root))} && "
@@ -50,7 +70,7 @@ def _next(workspace: Workspace, made: Sequence[str]) -> list[str]:
         return [loop]
     ignored = workspace.git.run("check-ignore", "-z", "--stdin", stdin="\0".join(made).encode(), ok=(0, 1))
     paths, force = shlex.join(made), "-f " if ignored else ""
-    return [f"{place}git add {force}-- {paths} && git commit -m 'Workspace of the loop' -- {paths}", loop]
+    return [f"{place}git add {force}-- {paths}", f"{place}git commit -m 'Workspace of the loop' -- {paths}", loop]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,9 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
     missing = f"no tests found: before the first item can run, write a command into {PLAN}"
     notes: Sequence[str] = [f"the first item runs: {row.run or row.test}" if row.run or row.test else missing]
     files = make_files(row)
+    moved: Sequence[str] = ()
     if arguments.from_ledger:
         imported = _import(arguments.from_ledger, root)
-        files, notes = {**files, LEDGER: imported.text}, imported.notes
+        moved, told = _told(arguments.from_ledger, workspace, imported)
+        files, notes = {**files, LEDGER: imported.text}, [*imported.notes, *told]
     check_place(root, files)
     if arguments.from_ledger or (root / LEDGER).exists():
         del files[PLAN]  # the ledger has items of its own
@@ -73,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         with (root / path).open("x", encoding="utf-8") as stream:
             stream.write(files[path])
     notes = notes if LEDGER in made else ()
-    left, commands = [path for path in files if path not in made], _next(workspace, made)
+    left, commands = [path for path in files if path not in made], _next(workspace, [*made, *moved] if made else ())
     if arguments.json:
         result = {"root": str(root), "made": made, "left": left, "notes": notes, "next": commands}
         sys.stdout.write(json.dumps(result, indent=1) + "\n")

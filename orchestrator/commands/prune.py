@@ -18,6 +18,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.git import Git
 from orchestrator.layout import MANIFEST
 from orchestrator.lock import hold_lock
+from orchestrator.records.text import counted
 from orchestrator.report.status import read_state
 from orchestrator.workspace import Workspace, find_entry, run_folder
 
@@ -96,6 +97,6 @@ def run(arguments: argparse.Namespace) -> int:
         listed = [{"path": str(path), "bytes": size} for path, size in freed]
         sys.stdout.write(json.dumps({"paths": listed, "refs": refs, "bytes": total}, indent=1) + "\n")
         return 0
-    lines = [*(f"{size:>12}  {path}" for path, size in freed), *(f"{'ref':>12}  {ref}" for ref in refs)]
-    sys.stdout.write("\n".join([*lines, f"{verb} {total / 1e6:.1f} MB in {len(lines)} places", ""]))
+    lines = [*(f"{size:>12} B  {path}" for path, size in freed), *(f"{'ref':>14}  {ref}" for ref in refs)]
+    sys.stdout.write("\n".join([*lines, f"{verb} {total / 1e6:.1f} MB in {counted(len(lines), 'place')}", ""]))
     return 0

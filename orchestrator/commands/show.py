@@ -46,8 +46,22 @@ def _turn(state: State, turn_id: str | None) -> tuple[str, str]:
             f"no turn {turn_id!r}; the latest are {known}" if known else "no turn has been taken here yet"
         )
     turn = found[-1]
-    lines = [f"{key}: {getattr(turn, key)}" for key in turn.__dataclass_fields__ if key != "reasons"]
-    return turn.commit, "\n".join([*lines, *(f"- {reason}" for reason in turn.reasons), ""])
+    lines = [f"turn {turn.turn}, role {turn.role.value}, focus {turn.focus}, verdict {turn.verdict.value}"]
+    told = {
+        "iteration": turn.iteration,
+        "phase": turn.phase,
+        "progress": "yes" if turn.progress else "no",
+        "dwell": turn.dwell,
+        "verified rows": ", ".join(turn.verified),
+        "failing tests": ", ".join(turn.failing),
+        "tests": turn.tests,
+        "hub": turn.hub,
+        "measured tree": turn.tree,
+        "commit": turn.commit,
+        "reasons": "".join(f"\n    - {reason}" for reason in turn.reasons),
+    }
+    lines += [f"  {label}: {'none' if value == '' else value}" for label, value in told.items()]
+    return turn.commit, "\n".join([*lines, ""])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,5 +81,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps({"place": place, "text": text}) + "\n")
     else:
-        sys.stdout.write(f"{place}\n{text}")
+        sys.stdout.write(text if arguments.what == "turn" else f"{place}\n{text}")
     return 0

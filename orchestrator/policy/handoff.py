@@ -57,7 +57,8 @@ def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[str, ...]:
     """Reasons to refuse the handoff, empty when it is good."""
     if handoff.focus not in context.runnable:
         choices = ", ".join(context.runnable)
-        return (f"input.md: focus {handoff.focus!r} is not runnable now: choose one of {choices}",)
+        wrong = f"focus {handoff.focus!r} is not runnable now" if handoff.focus else "no line `Focus: <ID> — <title>`"
+        return (f"input.md: {wrong}: choose one of {choices}",)
     refusals: list[str] = []
     work = _runnable_work(handoff, context)
     if work:

@@ -14,13 +14,13 @@ from orchestrator.records.text import (
     ProblemList,
     check_same,
     find_blocks,
-    find_ids,
     shown,
     split_lines,
 )
 
 __all__ = ["ActionState", "Memory", "MemoryEntry", "parse_memory", "render_entry"]
 
+_ID = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+(?![\w-])")
 _HEADING = re.compile(r"##? (?P<stamp>\d\S*): (?P<title>\S.*)")
 _BULLETS = {
     "dwell": "dwell",
@@ -190,6 +190,10 @@ def _read_state(parts: _Parts, start: int, problems: ProblemList) -> str | None:
     return match["state"] if match["state"] is not None else match["rest"].strip()
 
 
+def _find_ids(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_ID.findall(text)))
+
+
 def _or_none(text: str | None) -> str | None:
     return None if not text or _ABSENT.fullmatch(text) else text
 
@@ -211,7 +215,7 @@ def _read_entry(lines: Sequence[str], start: int, match: re.Match[str], problems
         focus=_or_none(values.get("focus")),
         dwell=int(values["dwell"]) if _DWELL.fullmatch(values.get("dwell", "")) else dwell,
         state=_or_none(values.get("state")),
-        focus_issue_ids=find_ids(issue),
+        focus_issue_ids=_find_ids(issue),
         dwell_note=note,
         action_state_body=_read_state(parts, start, problems),
         ralph_last_commit=_or_none(values.get("ralph_last_commit")),
@@ -237,9 +241,9 @@ def _check_entry(
     if parts.key_values is None:
         return
     line = parts.key_values[0]
-    named = {*find_ids(entry.title.partition(" — ")[0]), *entry.focus_issue_ids}
+    named = {*_find_ids(entry.title.partition(" — ")[0]), *entry.focus_issue_ids}
     focus, state = entry.focus, entry.state
-    if focus and find_ids(focus) and focus not in named:
+    if focus and _find_ids(focus) and focus not in named:
         problems.add(line, f"focus {', '.join(sorted(named)) or 'of the heading'}, as above", shown(focus))
     if state is not None and state != entry.action_state_body:
         problems.add(line, f"state {entry.action_state_body!r}, as in <Action State>", shown(state))

@@ -9,7 +9,18 @@ from enum import StrEnum
 
 from orchestrator.records.text import ProblemList, read_field, shown, strip_code
 
-__all__ = ["MARKS", "TICKS", "Expectation", "OpenRow", "Row", "RowState", "comma_list", "is_entry", "parse_expectation"]
+__all__ = [
+    "MARKS",
+    "TICKS",
+    "Expectation",
+    "OpenRow",
+    "Row",
+    "RowState",
+    "comma_list",
+    "is_entry",
+    "parse_expectation",
+    "wrong_command",
+]
 
 _EXPECTATION = re.compile(
     r"(?P<file>[^:\s]+)(?::(?P<key>\S+))?\s+(?:(?P<exists>exists)|(?P<op><=|>=|==|<|>)\s+(?P<value>\S.*))"
@@ -182,7 +193,7 @@ class OpenRow:
 
 def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> None:
     if key in {"Run", "Test", "Recheck"}:
-        expected, found = _wrong_command(key, strip_code(value))
+        expected, found = wrong_command(key, strip_code(value))
         if expected:
             problems.add(number, expected, found)
     elif key == "Expect" and parse_expectation(value) is None:
@@ -194,7 +205,7 @@ def _check_entry(number: int, key: str, value: str, problems: ProblemList) -> No
         problems.add(number, "yes or no", shown(value))
 
 
-def _wrong_command(key: str, command: str) -> tuple[str, str]:
+def wrong_command(key: str, command: str) -> tuple[str, str]:
     """Return what was expected of a command and what stands there instead; two empty texts when it is right.
 
     Without a shell, a pipe would be an argument of the first program, which may well end with exit code 0.

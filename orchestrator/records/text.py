@@ -12,9 +12,9 @@ __all__ = [
     "Problem",
     "ProblemList",
     "check_same",
+    "counted",
     "decode",
     "find_blocks",
-    "find_ids",
     "is_id",
     "on_one_line",
     "read_field",
@@ -26,9 +26,7 @@ __all__ = [
     "with_block",
 ]
 
-_ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+"
-_ID_ALONE = re.compile(_ID)
-_ID_IN_TEXT = re.compile(rf"(?<![\w-]){_ID}(?![\w-])")
+_ID = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")
 _FIELD = re.compile(r"[ \t]*(?:[-*] )?(?:\*\*)?(?P<key>[A-Z][A-Za-z/ \-]*?)(?:\*\*)?:(?:\*\*)?(?:[ \t]+(?P<value>.*))?")
 _LINE_BREAK = re.compile(r"[\r\n]+")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
@@ -105,7 +103,7 @@ def split_lines(text: str) -> list[str]:
 
 def is_id(text: str) -> bool:
     """Whether `text` is an item's or finding's id, such as ``PARALLEL-API-INFERENCE`` or ``CONFIG-001``."""
-    return _ID_ALONE.fullmatch(text) is not None
+    return _ID.fullmatch(text) is not None
 
 
 def find_blocks(
@@ -115,11 +113,6 @@ def find_blocks(
     heads = [(number, match) for number, line in enumerate(lines, start=1) if (match := heading(line))]
     ends = [number - 1 for number, _ in heads[1:]] + [len(lines)]
     return tuple((start, end, match) for (start, match), end in zip(heads, ends, strict=False))
-
-
-def find_ids(text: str) -> tuple[str, ...]:
-    """Return the ids in `text`, each once, in order of appearance."""
-    return tuple(dict.fromkeys(_ID_IN_TEXT.findall(text)))
 
 
 def read_field(line: str) -> tuple[str, str] | None:
@@ -171,6 +164,11 @@ def shown(text: str, limit: int = 60) -> str:
     """Return `text` quoted for a message, shortened to about `limit` characters."""
     text = text.strip()
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def counted(number: int, one: str) -> str:
+    """Return ``1 commit``, ``2 commits``: a number and what it counts."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
 def check_same(record: object, again: object, what: str) -> None:

@@ -19,7 +19,10 @@ def tell_plan(call: LoopCall) -> int:
     if call.show_config:
         values = {setting.key: getattr(call.config, setting.key) for setting in SETTINGS}
         shown["config"] = {key: {"value": value, "origin": call.config.origins[key]} for key, value in values.items()}
-        lines += [f"{key} = {value!r}  ({call.config.origins[key]})" for key, value in values.items()]
+        lines += [
+            f"{key} = {json.dumps(value) if value else 'none'}  ({call.config.origins[key]})"
+            for key, value in values.items()
+        ]
     if call.dry_run:
         status = make_status(call.workspace, call.config, fresh=call.fresh)
         shown["status"] = status

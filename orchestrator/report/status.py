@@ -12,6 +12,7 @@ from orchestrator.inbox import USER_INPUT, read_requests, tell_request
 from orchestrator.journal import read_journal
 from orchestrator.lock import read_holder
 from orchestrator.policy.focus import Standing
+from orchestrator.records.text import counted
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace
 
@@ -87,7 +88,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     """Return the same for a terminal."""
     run = status["run"]
     lines = [
-        f"{run['name']} on {run['branch']}, {status['turns']} turns"
+        f"{run['name']} on {run['branch']}, {counted(status['turns'], 'turn')}"
         if run
         else "no run yet: python -m orchestrator.loop"
     ]

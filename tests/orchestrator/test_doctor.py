@@ -112,6 +112,30 @@ def test_each_fault_is_named_with_its_cure(project: Project, path: str, text: st
     assert any(said in what + cure for what, cure in found.values()), found
 
 
+def test_settings_that_cannot_be_read_are_said_once(project: Project) -> None:
+    project.write("orchestration.yaml", "iterations: [\n")
+    found = doctor(project, 1)
+    assert wrong(found) == {"settings"}
+    assert "orchestration.yaml: not readable as YAML" in found["settings"][1]
+
+
+def test_documents_of_the_run_and_of_the_last_commit_are_told_apart(project: Project) -> None:
+    assert project.loop("--focus", "MEAN-FIX-001").code == 0
+    plan = "plans/active/MEAN-REPORT-001/implementation.md"
+    whole = (project.root / plan).read_text()
+    project.write(plan, whole.replace("Run: `python report.py {hub}`", "Run: `python report.py > {hub}/a`"))
+    project.commit()
+    found = doctor(project, 1)
+    assert wrong(found) == {"last commit"}
+    assert f"which --fresh would start from; 1 problem, first {plan}:5: expected a command" in found["last commit"][0]
+    project.write(plan, whole)
+    project.commit()
+    (project.work / plan).write_text(whole.replace("Needs: A1", "Needs: A7"))
+    found = doctor(project, 1)
+    assert wrong(found) == {plan}
+    assert found[plan][1].startswith(f"correct it in {project.root} (not in the run's worktree) and commit; `approve`")
+
+
 def test_a_missing_branch_is_an_error_and_a_missing_worktree_is_not(project: Project) -> None:
     assert project.loop("--focus", "MEAN-FIX-001").code == 0
     assert "loop/run-1 in " in doctor(project, 0)["run"][0]

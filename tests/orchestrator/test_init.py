@@ -89,7 +89,9 @@ def init(project: Project, *arguments: str, code: int = 0) -> dict[str, list[str
 
 
 def commit_as_told(project: Project, result: dict[str, list[str]]) -> None:
-    subprocess.run(["bash", "-c", result["next"][0]], cwd=project.root, check=True, capture_output=True)
+    add, commit, _ = result["next"]
+    assert (add.startswith("git add "), commit.startswith("git commit ")) == (True, True)
+    subprocess.run(["bash", "-ec", f"{add}\n{commit}"], cwd=project.root, check=True, capture_output=True)
 
 
 def test_a_library_is_taken_from_init_to_a_merged_result(
@@ -223,7 +225,7 @@ def test_what_is_made_reads_without_a_problem(check: str, paths: list[str]) -> N
         assert plan.rows[0].test == "pytest t0 t1 t2"
 
 
-@pytest.mark.parametrize("check", ["a\nb", "echo `date`", "echo 'open", "  "])
+@pytest.mark.parametrize("check", ["a\nb", "echo `date`", "echo 'open", "  ", "make | tee log", "make {hubb}"])
 def test_a_check_that_no_row_can_hold_is_refused(check: str) -> None:
     with pytest.raises(ConfigError, match="--check"):
         first_row([], check)
@@ -292,6 +294,9 @@ def test_the_ledger_of_another_tool_is_moved_away_and_taken_over(repository: Cal
     items = {item.id: item.status.value for item in parse_ledger((project.root / "docs/fix_plan.md").read_text()).items}
     assert items == {"CSV-QUOTES-002": "in_progress", "CSV-EMPTY-001": "done"}
     assert any(note.startswith("docs/fix_plan_before.md:") for note in result["notes"])
+    assert "2 items taken over from docs/fix_plan_before.md, 1 not done yet: 1 without a plan" in result["notes"][-2]
+    assert "docs/fix_plan_before.md belongs into the same commit" in result["notes"][-1]
+    assert project.git("status", "--porcelain") == ""
     assert project.command("orchestrator", "doctor").returncode == 0
     assert (project.root / "docs/fix_plan_before.md").read_text() == FOREIGN
 

@@ -100,7 +100,7 @@ def test_the_users_own_uncommitted_files_stay_byte_for_byte(make_project: Make) 
     before, status = contents(project.root), project.git("status", "--porcelain")
     done = project.loop()
     assert done.code == 0, done.said
-    assert "3 uncommitted paths of yours are left alone" in done.said
+    assert "left alone and no part of the run: 3 uncommitted paths of yours" in done.said
     assert contents(project.root) == before
     assert project.git("status", "--porcelain") == status
     assert (project.root / ".git/index").read_bytes() == index
@@ -263,7 +263,9 @@ def test_a_dry_run_changes_nothing(make_project: Make) -> None:
     done = project.command("orchestrator.loop", "--dry-run", "--show-config")
     assert done.returncode == 0
     assert "would work on: MEAN-FIX-001" in done.stdout
-    assert "engineer = 'plan'  (default)" in done.stdout
+    assert 'engineer = "plan"  (default)' in done.stdout
+    for key in ("agent_command", "iterations", "needs"):
+        assert f"{key} = none  (default)" in done.stdout
     assert not (project.root / ".orchestrator").exists()
 
 
@@ -274,6 +276,8 @@ def test_wrong_flags_and_settings_are_errors_that_name_the_cure(make_project: Ma
         (["--agent", "clippy"], "unknown agent 'clippy'; known are plan, command, scripted:good"),
         (["--iterations", "many"], "flag --iterations: iterations must be a positive number, not 'many'"),
         (["--focus", "NO-SUCH-001"], "known are MEAN-FIX-001"),
+        (["--agent-command", "nosuchprog {prompt_file}"], "nosuchprog: no such program on the PATH; install"),
+        (["--agent-command", "tools/agent.sh {prompt_file}"], "tools/agent.sh: no such program; install"),
     ):
         done = project.command("orchestrator.loop", *arguments)
         assert done.returncode == 2
@@ -326,7 +330,9 @@ def test_status_and_show_tell_what_the_run_left(make_project: Make) -> None:
     assert [item["status"] for item in status["items"]] == ["done", "done", "blocked"]
     assert "MEAN-REPORT-001" in project.command("orchestrator", "show", "memory").stdout
     assert "A1/results.json" in project.command("orchestrator", "show", "hub", "MEAN-FIX-001").stdout
-    assert "verdict: progress" in project.command("orchestrator", "show", "turn", "run-1/0002-ralph").stdout
+    first, *labels = project.command("orchestrator", "show", "turn", "run-1/0002-ralph").stdout.splitlines()
+    assert first == "turn run-1/0002-ralph, role ralph, focus MEAN-FIX-001, verdict progress"
+    assert {"  verified rows: A1", "  failing tests: none", "  progress: yes", "  dwell: 0"} <= set(labels)
     assert project.command("orchestrator", "show", "turn", "run-9/0001-galph").returncode == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,8 @@ FREED = {
 
 def test_a_dry_run_names_what_is_then_freed_and_the_rest_goes_on(project: Project) -> None:
     before = content(project)
+    told = project.command("orchestrator", "prune", "--keep-runs", "1", "--dry-run").stdout
+    assert re.search(r"^ +\d+ B  /", told, re.MULTILINE)
     planned = prune(project, "--keep-runs", "1", "--dry-run")
     assert content(project) == before
     assert paths_of(planned, project) == FREED

@@ -39,7 +39,7 @@ def test_a_lost_journal_is_rebuilt_and_the_run_goes_on_where_it_stood(make_proje
     assert "requests of people" in str(event["unknown"])
     assert done.focus(FIX)["status"] == "done"
     assert done.summary["turns"] == 4
-    assert "1 requests in" in done.said
+    assert "1 request in" in done.said
     assert journal(project, "override") == []
 
 

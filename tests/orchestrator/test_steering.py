@@ -240,7 +240,11 @@ def test_changed_criteria_hold_once_a_person_has_approved_them(make_project: Mak
     assert done.focus(FIX)["verified"] == ["A1", "A2"]
     trailers = project.git("log", "--format=%(trailers:key=Approved,valueonly)", "main..loop/run-1").split()
     assert trailers == [project.git("rev-parse", "main")]
-    assert project.command("orchestrator", "approve", FIX).returncode == 1
+    again = project.command("orchestrator", "approve", FIX)
+    assert (again.returncode, "nothing to approve: " in again.stdout) == (1, True)
+    test = "plans/active/MEAN-FIX-001/acceptance/test_mean.py"
+    project.write(test, "def test_nothing():\n    pass\n")
+    assert f"{test} is not committed; commit it first" in project.command("orchestrator", "approve", FIX).stdout
 
 
 @pytest.mark.slow

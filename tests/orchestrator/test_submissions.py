@@ -17,6 +17,7 @@ def test_the_entry_below_those_that_stand_is_the_new_one(before: str) -> None:
     assert (entry.focus, why) == ("NEW-ITEM-001", "")
     for old, new in ((before, before + NEW + "\n" + NEW), (before, before), (before + NEW, NEW)):
         entry, why = find_new_entry(old, new)
+        assert "an entry begins with `# <stamp>: <ID> — <title>`" in why or "are closed" in why
         assert entry is None
         assert why.startswith("galph_memory.md: ")
 

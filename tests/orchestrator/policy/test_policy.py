@@ -220,6 +220,7 @@ Findings Applied: CONFIG-001
     [
         ("", "", ""),
         ("FIX-A-001 — title", "FIX-B-001 — title", "is not runnable now: choose one of FIX-A-001"),
+        ("Focus: FIX-A-001 — title", "", "input.md: no line `Focus: <ID> — <title>`: choose one of FIX-A-001"),
         ("1. Implement: `calc.py::mean — divide by the length`", "1. Think.", "nothing runnable"),
         ("calc.py::mean", "../calc.py::mean", "not inside the repository"),
         ("Branch: loop/run-1", "Branch: main", "is not this run's"),
