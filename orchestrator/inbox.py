@@ -10,6 +10,8 @@ import errno
 import fcntl
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -81,8 +83,10 @@ def _is_being_written(path: Path) -> bool:
     """Whether somebody still writes the file, as far as the kernel tells, or it is not ours to read."""
     try:
         with path.open("rb") as stream:
-            fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            if sys.platform == "linux":  # a lease is refused while the file is open for writing
+                fcntl.fcntl(stream, fcntl.F_SETSIG, signal.SIGURG)  # whoever opens it meanwhile would send SIGIO
+                fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+                fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:
         return True
     except OSError:
