@@ -48,8 +48,9 @@ def reader_of(git: Git) -> int:
     """Process id of the kept reader, started if it is not there."""
     assert git.kept is not None
     git.rev("HEAD")
-    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "git"], capture_output=True, text=True, check=True)
-    # Another test of this process may have left a git of its own, in another folder.
+    # Another test of this process may have left gits: dead ones, which have no command line, or some in other folders.
+    query = ["pgrep", "-f", "-P", str(os.getpid()), "cat-file --batch"]
+    found = subprocess.run(query, capture_output=True, text=True, check=True)
     (reader,) = (pid for pid in found.stdout.split() if Path(f"/proc/{pid}/cwd").resolve() == git.root.resolve())
     return int(reader)
 
