@@ -56,7 +56,7 @@ def test_a_loop_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(m
     found = left_behind(project)
 
     other = Project(project.root.parent / "undisturbed")
-    project.git("clone", "-q", "-b", "main", str(project.root), str(other.root))
+    project.git("clone", "-q", "--single-branch", "-b", "main", str(project.root), str(other.root))
     assert other.loop().code == 0
     assert found == left_behind(other)
 
