@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -9,13 +10,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from . import tiny
 from .conftest import Project
-from .test_loop import start
+from .test_loop import start, wait_for
 
 Make = Callable[[str], Project]
 
@@ -61,17 +64,36 @@ def test_a_loop_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(m
     assert found == left_behind(other)
 
 
+def has_grown(journal: Path, known: int, running: subprocess.Popen[bytes]) -> bool:
+    """Whether the loop has written a line since, or has ended."""
+    return running.poll() is not None or (journal.exists() and journal.stat().st_size > known)
+
+
+def seconds_of(project: Project) -> float:
+    """How long the project's finished run took, whatever this machine is like."""
+    lines = (project.root / ".orchestrator/journal.jsonl").read_text().splitlines()
+    first, last = (datetime.fromisoformat(json.loads(line)["time"]) for line in (lines[0], lines[-1]))
+    return (last - first).total_seconds()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_ten_kills_of_a_quick_loop_leave_what_an_uninterrupted_run_leaves(tmp_path: Path, seed: int) -> None:
-    project = tiny.make(tmp_path, "BCDEF")
+    project = tiny.make(tmp_path, "BCDEFGHIJ")
     expected = tiny.undisturbed(project)
+    length = seconds_of(Project(project.root.parent / "undisturbed"))
+    journal = project.root / ".orchestrator/journal.jsonl"
     moments = random.Random(seed)  # noqa: S311 -- as above
+    killed = 0
     for _ in range(10):
+        known = journal.stat().st_size if journal.exists() else 0
         running = start(project, *tiny.arguments(project))
-        time.sleep(moments.uniform(0.1, 1.1))
+        if moments.random() < 0.8:  # the others are struck while they start
+            wait_for(partial(has_grown, journal, known, running))
+        time.sleep(moments.uniform(0, length / 8))
         kill(running)
-        assert running.returncode == -signal.SIGKILL, "a run that has ended cannot be killed: let it be longer"
+        killed += running.returncode == -signal.SIGKILL
+    assert killed >= 7, "the run ended long before the tenth kill: let it be longer"
     done = project.loop(*tiny.arguments(project))
     assert done.code == 0, done.said
     assert tiny.left_behind(project) == expected
