@@ -284,6 +284,7 @@ def test_the_journal_says_what_every_turn_cost(project: Project) -> None:
     assert [end["agent"]["code"] for end in ends if "record" not in end] == [3, 0]
 
 
+@pytest.mark.slow
 def test_every_way_a_run_can_go_has_a_page_for_every_turn_and_says_what_waits(tmp_path: Path) -> None:
     seen = []
 

@@ -61,6 +61,7 @@ def test_stop_lets_the_turn_under_way_finish_and_the_next_start_goes_on(make_pro
     assert len(journal(project, "override")) == 1
 
 
+@pytest.mark.slow
 def test_a_stop_that_nobody_answered_is_answered_by_the_next_start_and_only_once(
     make_project: Make, make_actor: Actor
 ) -> None:
@@ -119,6 +120,7 @@ def test_an_item_that_is_reopened_after_it_was_done_is_measured_again(make_proje
     assert (done.focus(FIX)["iterations"], done.focus(FIX)["status"]) == (2, "done")
 
 
+@pytest.mark.slow
 def test_a_priority_a_person_sets_decides_what_runs_and_stands_in_the_ledger(make_project: Make) -> None:
     project = make_project("good")
     ask(project, "prioritise", FIX, "low")
@@ -128,6 +130,7 @@ def test_a_priority_a_person_sets_decides_what_runs_and_stands_in_the_ledger(mak
     assert "- Priority: **Critical**" in (project.work / "docs/fix_plan.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_budget_raised_while_the_loop_runs_is_used(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     assert "no loop is running" in project.command("orchestrator", "raise-budget", "--iterations", "1").stdout
@@ -204,6 +207,7 @@ def test_the_notify_command_hears_of_items_and_limits(make_project: Make) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_a_notify_command_that_fails_is_told_and_stops_nothing(make_project: Make) -> None:
     project = make_project("good")
     project.write("orchestration.yaml", "notify: /no/such/program\n")
