@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from orchestrator.agents.catalog import EMBEDDED
@@ -37,7 +38,7 @@ def folder_reader(root: Path) -> Reader:
 
 def commit_reader(git: Git, commit: str) -> Reader:
     """Return a reader of the files of a commit; damaged bytes become U+FFFD."""
-    return lambda path: (git.blob(commit, path) or b"").decode("utf-8", errors="replace")
+    return partial(git.document, commit)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ __all__ = ["approved_paths", "bring_in", "start_of"]
 
 def _plan_at(git: Git, commit: str, path: str) -> Plan:
     """Return a plan as a commit has it; an empty one where it has none."""
-    return parse_plan((git.blob(commit, path) or b"").decode("utf-8", errors="replace"), path)
+    return parse_plan(git.document(commit, path), path)
 
 
 def _rows(plan: Plan) -> list[Row]:
@@ -52,10 +52,9 @@ def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, Tr
     roots = {*evaluator_paths(plan), *evaluator_paths(old)}
     if (_rows(plan), plan.evaluators) != (_rows(old), old.evaluators):
         roots.add(path)
-    there = git.ls_tree(after)
     touched = _touched(git, before, after)  # what else differs is the run's own work
     differ = (c.path for c in git.diff_tree(before, after) if c.path in touched)
-    return {path: there.get(path) for path in differ if lies_below(path, roots)}
+    return git.files(after, (path for path in differ if lies_below(path, roots)))
 
 
 def start_of(session: Session, item_id: str) -> str:
@@ -63,9 +62,8 @@ def start_of(session: Session, item_id: str) -> str:
     approved, base, git = session.state.item(item_id).criteria_from, session.run.base, session.worktree.git
     if not approved:
         return base
-    there = git.ls_tree(approved)
     paths = _touched(git, base, approved, "--grep=^Approved: ") - {""}
-    return git.tree_with(base, {path: there.get(path) for path in paths}) if paths else base
+    return git.tree_with(base, git.files(approved, paths)) if paths else base
 
 
 def bring_in(session: Session, item_id: str, approved: str) -> str:

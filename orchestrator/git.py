@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from orchestrator.errors import GitError
 from orchestrator.lineage import Wait, make_mark, open_pidfd
-from orchestrator.objects import Objects, TreeEntry
+from orchestrator.objects import FOLDER, Objects, TreeEntry
 
 __all__ = ["Change", "Git", "TreeEntry"]
 
@@ -196,6 +196,15 @@ class Git:
         """Return what a tree or commit holds under a path, a folder too; None if it has no such path."""
         with self._objects() as objects:
             return objects.entry(tree, path)
+
+    def files(self, tree: str, paths: Iterable[str]) -> dict[str, TreeEntry | None]:
+        """Return the file that a tree or commit holds under each of some paths; None where there is none."""
+        found = {path: self.entry(tree, path) for path in paths}
+        return {path: entry if entry and entry.mode != FOLDER else None for path, entry in found.items()}
+
+    def document(self, tree: str, path: str) -> str:
+        """Return a document of a tree or commit, empty when it is not there; damaged bytes become U+FFFD."""
+        return (self.blob(tree, path) or b"").decode("utf-8", errors="replace")
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the content of a file in a tree or commit; None if it has no such path."""

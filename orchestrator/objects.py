@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from orchestrator.errors import GitError
 
-__all__ = ["Found", "Objects", "TreeEntry"]
+__all__ = ["FOLDER", "Found", "Objects", "TreeEntry"]
 
-_FOLDER = "040000"
+FOLDER = "040000"
 
 
 class TreeEntry(NamedTuple):
@@ -79,13 +79,13 @@ class Objects:
     def folder(self, tree: str, path: str = "") -> dict[str, TreeEntry]:
         """Return what a folder of a tree or commit holds by name, one level deep; nothing if it is no folder."""
         entry = self.entry(tree, path)
-        return self._names(entry.blob) if entry and entry.mode == _FOLDER else {}
+        return self._names(entry.blob) if entry and entry.mode == FOLDER else {}
 
     def entry(self, tree: str, path: str) -> TreeEntry | None:
         """Return what a tree or commit holds under a path, a folder too; None if there is nothing."""
-        entry = TreeEntry(_FOLDER, f"{tree}^{{tree}}")
+        entry = TreeEntry(FOLDER, f"{tree}^{{tree}}")
         for name in PurePosixPath(path).parts:
-            below = self._names(entry.blob).get(name) if entry.mode == _FOLDER else None
+            below = self._names(entry.blob).get(name) if entry.mode == FOLDER else None
             if below is None:
                 return None
             entry = below
@@ -105,7 +105,7 @@ class Objects:
         return process.communicate()[1].decode(errors="replace").strip()
 
     def _files(self, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEntry]]:
-        if entry.mode != _FOLDER:
+        if entry.mode != FOLDER:
             yield path, entry
             return
         for name, inside in self._names(entry.blob).items():
@@ -117,7 +117,7 @@ class Objects:
             start, end = at, tree.content.index(b"\0", at)
             at = end + 1 + len(tree.id) // 2
             mode, _, path = tree.content[start:end].decode("utf-8", "surrogateescape").partition(" ")
-            entries[path] = TreeEntry(mode.zfill(len(_FOLDER)), tree.content[end + 1 : at].hex())
+            entries[path] = TreeEntry(mode.zfill(len(FOLDER)), tree.content[end + 1 : at].hex())
         return entries
 
     def _ask(self, name: str) -> Found | None:

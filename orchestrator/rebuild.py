@@ -106,7 +106,7 @@ def _approval(commit: str, trailers: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_ledger(git: Git, base: str, head: str, turned: Collection[str]) -> list[dict[str, Any]]:
     """Return what only the ledger tells, as events: priorities, and where items without a turn stand."""
-    before, after = (parse_ledger((git.blob(c, LEDGER) or b"").decode("utf-8", "replace")) for c in (base, head))
+    before, after = (parse_ledger(git.document(commit, LEDGER)) for commit in (base, head))
     stood = {item.id: item for item in before.items}
     events = []
     for item in after.items:

@@ -128,7 +128,7 @@ class RunWorktree:
 
     def text(self, tree: str, path: str) -> str:
         """Return a document of a tree, empty when it is not there; damaged bytes become U+FFFD."""
-        return (self.git.blob(tree, path) or b"").decode("utf-8", errors="replace")
+        return self.git.document(tree, path)
 
     @property
     def ref(self) -> str:

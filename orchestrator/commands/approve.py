@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from orchestrator.agenda import commit_reader
 from orchestrator.approval import approved_paths
 from orchestrator.arguments import add_workspace
 from orchestrator.commands.steer import ask, find_loop
@@ -43,14 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     if state.run is None:
         raise ConfigError("no run has begun here: the next start takes the criteria of your last commit as they are")
     git, branch = workspace.git, state.run.branch
-    ledger = (git.blob(branch, LEDGER) or b"").decode("utf-8", errors="replace")
-    path = plan_path(parse_ledger(ledger, LEDGER).item(arguments.item))
+    path = plan_path(parse_ledger(git.document(branch, LEDGER), LEDGER).item(arguments.item))
     commit = git.head()
     paths = approved_paths(git, branch, commit, path)
     frozen = state.item(arguments.item).frozen
-    plan = parse_plan(commit_reader(git, branch)(path), path)
+    plan = parse_plan(git.document(branch, path), path)
     if not paths and (frozen is None or freeze(plan, git, branch) == frozen):
-        criteria = [path, *evaluator_paths(parse_plan(commit_reader(git, commit)(path), path))]
+        criteria = [path, *evaluator_paths(parse_plan(git.document(commit, path), path))]
         literal = [f":(literal){name}" for name in criteria]
         changed = git.run("status", "--porcelain", "-z", "--no-renames", "--", *literal).split(b"\0")
         names = ", ".join(entry[3:].decode(errors="replace") for entry in changed if entry)

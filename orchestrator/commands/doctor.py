@@ -25,7 +25,7 @@ from orchestrator.records.findings import parse_findings
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.text import Problem, counted
 from orchestrator.report.status import documents_root, read_state
-from orchestrator.state import State
+from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace, find_entry
 
 __all__ = ["add_arguments", "run"]
@@ -66,8 +66,9 @@ def _machine(workspace: Workspace) -> Iterator[_Line]:
 def _past(workspace: Workspace) -> Iterator[_Line]:
     holder = read_holder(workspace.lock_path)
     yield "lock", "held by " + ", ".join(f"{k} {v}" for k, v in holder.items()) if holder else "free", ""
-    state, events = read_state(workspace), len(read_journal(workspace.journal_path))
-    yield "journal", f"{counted(events, 'event')}, all whole", ""
+    events = read_journal(workspace.journal_path)
+    state = fold(events)
+    yield "journal", f"{counted(len(events), 'event')}, all whole", ""
     yield "requests", f"{counted(len(list(read_requests(workspace.home, state.taken))), 'request')} not heard yet", ""
     left = [f"process {p.pid} still runs" for pid, start in state.harness for p in find_orphans(pid, start)]
     left += [f"turn {state.open_turn.turn} is open"] if state.open_turn else []

@@ -27,7 +27,7 @@ _PYTEST_CONFIGURATION = frozenset({"pyproject.toml", "pytest.ini", ".pytest.ini"
 def tree_with_tests_of(git: Git, old: str, tree: str, is_test: Callable[[str], bool]) -> str:
     """Return `tree` with every test file, and pytest's configuration, as the commit `old` has them."""
     changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in _PYTEST_CONFIGURATION]
-    return git.tree_with(tree, {path: git.entry(old, path) for path in changed}) if changed else tree
+    return git.tree_with(tree, git.files(old, changed)) if changed else tree
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from orchestrator.agenda import read_agenda
+from orchestrator.agenda import commit_reader, read_agenda
 from orchestrator.config import Config
 from orchestrator.inbox import tell_request
 from orchestrator.journal import Event
@@ -115,7 +115,7 @@ def make_pages(
     state, entries = fold(events), read_chronicle(events)
     turns = [entry for entry in entries if isinstance(entry, TurnStory)]
     last = state.turns[-1].commit if state.turns else str(events[0].data["base"])
-    agenda = read_agenda(lambda path: (workspace.git.blob(last, path) or b"").decode("utf-8", "replace"), state, config)
+    agenda = read_agenda(commit_reader(workspace.git, last), state, config)
     items: dict[str, dict[str, Any]] = {}
     for standing in agenda.standings:
         key, limit = standing.item.id, limits_of(standing.item.kind)[1]

@@ -103,7 +103,7 @@ def _take_out(turn: Turn) -> Turn:
     paths = [change.path for change, _ in crossed]
     patch = git.patch(turn.base, turn.tree, paths)
     (turn.stage / "fences.patch").write_bytes(patch)
-    tree = git.tree_with(turn.tree, {path: git.entry(turn.base, path) for path in paths})
+    tree = git.tree_with(turn.tree, git.files(turn.base, paths))
     notes = tuple(f"{change.path} was put back ({why}); the change is in fences.patch" for change, why in crossed)
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes))
 
