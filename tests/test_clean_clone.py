@@ -45,9 +45,9 @@ def test_memory_and_handoff_ship_with_their_heading_only() -> None:
 
 
 def test_the_small_item_shows_a_refused_claim_and_a_right_second_turn(clone: Path) -> None:
-    code, summary, said = loop(clone, "--focus", "PROBE-OVERLAP-001")
+    code, summary, said = loop(clone, "--focus", "DOSE-FLUENCE-001")
     assert code == 0, said
-    item = next(focus for focus in summary["focuses"] if focus["id"] == "PROBE-OVERLAP-001")
+    item = next(focus for focus in summary["focuses"] if focus["id"] == "DOSE-FLUENCE-001")
     assert (item["status"], item["iterations"], len(item["refused"])) == ("done", 2, 1)
     assert "claimed 'All mapped tests pass'" in said
 
@@ -59,7 +59,7 @@ def test_without_network_the_star_waits_and_the_rest_of_the_plan_comes_to_its_en
     status = {focus["id"]: focus["status"] for focus in summary["focuses"]}
     assert status == {
         "RECON-SIEMENS-STAR-001": "waiting",
-        "PROBE-OVERLAP-001": "done",
+        "DOSE-FLUENCE-001": "done",
         "RECON-SIMULATED-001": "done",
         "RECON-STAR-CONTROLS-001": "pending",
         "RECON-POSITION-ERROR-001": "blocked",

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from ptycho.data import DataKind, FrameSet, Scan, select_frames
 from ptycho.data.catalog import open_scan
 from ptycho.data.conventions import find_conventions
+from ptycho.data.overlap import neighbour_overlap
 from ptycho.data.split import probe_radius
 from ptycho.errors import DataError
 from ptycho.physics import make_canvas
@@ -45,6 +46,7 @@ def describe(scan: Scan) -> dict[str, object]:
     distance = cKDTree(scan.probe_positions).query(scan.probe_positions, k=2)[0][:, 1] if scan.n_frames > 1 else None
     step = None if distance is None else float(np.median(distance))
     radius = probe_radius(scan.probe)
+    overlap = neighbour_overlap(scan.probe_positions, radius) if scan.n_frames > 1 and radius > 0 else None
     facts: dict[str, object] = {
         "name": scan.name,
         "frames": scan.n_frames,
@@ -56,7 +58,8 @@ def describe(scan: Scan) -> dict[str, object]:
         "probe_modes": len(scan.probe),
         "probe_radius_px": radius,
         "nearest_neighbour_px": step,
-        "overlap_linear": None if step is None else max(0.0, 1 - step / (2 * radius)),
+        "overlap_area": None if overlap is None else overlap.area,
+        "overlap_linear": None if overlap is None else overlap.linear,
         "canvas_shape": list(make_canvas(scan.probe_positions, scan.frame_shape).shape),
         "pixel_size_m": scan.pixel_size_m,
         "known_object": scan.object_truth is not None,

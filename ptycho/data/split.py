@@ -28,10 +28,23 @@ class FrameSet(StrEnum):
 
 
 def probe_radius(probe: NDArray[np.complexfloating]) -> float:
-    """Return the radius in pixels of the disc, about the centroid of Σ_m|P_m|², that holds 90 % of it."""
-    power = (np.abs(probe) ** 2).sum(axis=0)
+    """Return the radius in pixels of the disc, about the centroid of Σ_m|P_m|², that holds 90 % of it.
+
+    Parameters
+    ----------
+    probe
+        (m, h, w) complex.
+
+    Raises
+    ------
+    DataError
+        If the probe is zero everywhere.
+    """
+    power = (np.abs(probe) ** 2).sum(axis=0, dtype=np.float64)
     y, x = np.indices(power.shape)
     total = power.sum()
+    if not total > 0:
+        raise DataError(f"probe: expected light in its modes (m, h, w), found only zeros in {probe.shape}")
     distance = np.hypot(y - (y * power).sum() / total, x - (x * power).sum() / total).ravel()
     order = np.argsort(distance)
     reached = np.searchsorted(np.cumsum(power.ravel()[order]), 0.9 * total)
