@@ -17,6 +17,8 @@ from ptycho.errors import DependencyError, PtychoError
 
 __all__ = ["main"]
 
+DATA_SETS = "siemens-star, position-error, position-error-true"  # ptycho.data.catalog needs more than --help may load
+
 EPILOG = """\
 exit codes: 0 done · 1 expected failure (no network, a wrong file, a criterion not met) · 2 usage ·
 130 interrupted. Results go to stdout (--json for machines), progress to stderr.
@@ -77,7 +79,7 @@ def _load(module: str) -> ModuleType:
 
 def _add_scan(parser: argparse.ArgumentParser) -> None:
     """Add what names a scan."""
-    parser.add_argument("scan", metavar="NAME|FILE", help="a fetched data set (siemens-star), or an .npz file")
+    parser.add_argument("scan", metavar="NAME|FILE", help=f"a fetched data set ({DATA_SETS}), or an .npz file")
     parser.add_argument(
         "--kind",
         choices=("counts", "intensity", "amplitude"),
@@ -96,7 +98,7 @@ def _add_sabotage(parser: argparse.ArgumentParser, summary: str) -> None:
 
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the data set: siemens-star")
+    parser.add_argument("name", metavar="NAME", help=f"the data set: {DATA_SETS}")
     parser.add_argument(
         "--archive", metavar="FILE", help="its source archive, carried here by hand: no network is used"
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ptycho.data import DataKind, FrameSet, Scan, select_frames
@@ -63,6 +64,7 @@ def describe(scan: Scan) -> dict[str, object]:
         "canvas_shape": list(make_canvas(scan.probe_positions, scan.frame_shape).shape),
         "pixel_size_m": scan.pixel_size_m,
         "known_object": scan.object_truth is not None,
+        "position_error_px": None if scan.positions_truth is None else _position_error(scan, scan.positions_truth),
     }
     try:
         facts["frame_sets"] = {which.value: int(select_frames(scan, which).size) for which in FrameSet}
@@ -70,6 +72,12 @@ def describe(scan: Scan) -> dict[str, object]:
         facts["frame_sets"] = str(error)
     facts["provenance"] = dict(scan.provenance)
     return facts
+
+
+def _position_error(scan: Scan, truth: NDArray[np.float64]) -> float:
+    """Return the root mean square distance of the positions from the true ones, a joint shift left out."""
+    off = scan.probe_positions - truth
+    return float(np.sqrt(np.square(off - off.mean(axis=0)).sum(axis=1).mean()))
 
 
 def _render(facts: Mapping[str, object], indent: str = "") -> str:

@@ -10,31 +10,34 @@ from ptycho.data.fetch import Source, cached_path
 from ptycho.data.published import load_published
 from ptycho.data.scan import DataKind, Scan
 from ptycho.data.scan_file import load_scan
-from ptycho.data.siemens import SIEMENS_STAR
+from ptycho.data.tike import POSITION_ERROR, SIEMENS_STAR
 from ptycho.errors import DataError
 
-__all__ = ["SOURCES", "find_source", "open_scan"]
+__all__ = ["SOURCES", "TRUE", "find_source", "open_scan"]
 
-SOURCES: tuple[Source, ...] = (SIEMENS_STAR,)
+SOURCES: tuple[Source, ...] = (SIEMENS_STAR, POSITION_ERROR)
+TRUE = {f"{POSITION_ERROR.name}-true": POSITION_ERROR}  # the same fetched file, opened at its true positions
 
 
 def find_source(name: str) -> Source:
-    """Return the data set of that name.
+    """Return the data set of that name, or the one of which it names a variant.
 
     Raises
     ------
     DataError
         If there is none.
     """
-    for source in SOURCES:
-        if source.name == name:
-            return source
-    known = ", ".join(source.name for source in SOURCES)
-    raise DataError(f"data set {name!r}: expected one of: {known}, or the path of an .npz file")
+    known = {source.name: source for source in SOURCES} | TRUE
+    if name not in known:
+        raise DataError(f"data set {name!r}: expected one of: {', '.join(known)}, or the path of an .npz file")
+    return known[name]
 
 
 def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
     """Open a cached data set by name, or an .npz file of this library's or the published layout.
+
+    A set that brings true positions beside the measured ones opens at the measured ones; its name with "-true"
+    opens it at the others.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
                 f"{name_or_path}: not in the cache ({path}); fetch it first: python -m ptycho fetch {name_or_path}"
             )
         scan = load_scan(path)
+        if name_or_path in TRUE:
+            scan = scan.at_true_positions()
     if kind not in (None, scan.kind):
         raise DataError(f"{path}: expected no --kind, or --kind {scan.kind}, which it states; found {kind}")
     return scan

@@ -79,7 +79,13 @@ def apply_conventions(scan: Scan, origin: DetectorOrigin, axes: Axes) -> Scan:
     diffraction, mask = scan.diffraction, scan.mask
     if origin is DetectorOrigin.CORNER:
         diffraction, mask = scipy.fft.fftshift(diffraction, axes=(1, 2)), scipy.fft.fftshift(mask)
-    return replace(scan, diffraction=diffraction, mask=mask, probe_positions=_turn(scan.probe_positions, axes))
+    return replace(
+        scan,
+        diffraction=diffraction,
+        mask=mask,
+        probe_positions=_turn(scan.probe_positions, axes),
+        positions_truth=None if scan.positions_truth is None else _turn(scan.positions_truth, axes),
+    )
 
 
 def find_conventions(scan: Scan, report: Callable[[str, float], None] | None = None) -> Conventions:

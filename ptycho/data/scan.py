@@ -47,6 +47,8 @@ class Scan:
         (H, W) complex64 where the object is known, else None.
     truth_origin
         (2,) float64, the canvas coordinate of ``object_truth[0, 0]``.
+    positions_truth
+        (n, 2) float64, where the file gives positions that are better than the measured ones, else None.
     pixel_size_m
         Size of an object pixel, None when the file does not say.
     provenance
@@ -66,10 +68,23 @@ class Scan:
     kind: DataKind = DataKind.COUNTS
     object_truth: NDArray[np.complex64] | None = None
     truth_origin: NDArray[np.float64] | None = None
+    positions_truth: NDArray[np.float64] | None = None
     pixel_size_m: float | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_arrays()
+        if not self.diffraction.min() >= 0:  # also false when there is a NaN
+            raise ShapeError("diffraction: expected finite values >= 0, found NaN or negative ones")
+        for name in ("diffraction", "probe_positions", "probe", "positions_truth"):
+            array = getattr(self, name)
+            if array is not None and not np.isfinite(array).all():
+                raise ShapeError(f"{name}: expected finite values, found NaN or infinity")
+        if (self.object_truth is None) != (self.truth_origin is None):
+            raise ShapeError("object_truth and truth_origin: expected both or neither")
+
+    def _check_arrays(self) -> None:
+        """Raise unless the arrays have the dtypes and axes of the record, and fit each other."""
         for name, dtype, ndim in (
             ("diffraction", np.float32, 3),
             ("probe_positions", np.float64, 2),
@@ -77,9 +92,12 @@ class Scan:
             ("mask", np.bool_, 2),
         ):
             _check_array(name, getattr(self, name), dtype, ndim)
+        if self.positions_truth is not None:
+            _check_array("positions_truth", self.positions_truth, np.float64, 2)
         n, h, w = self.diffraction.shape
         for name, found, expected in (
             ("probe_positions", self.probe_positions.shape, (n, 2)),
+            ("positions_truth", (n, 2) if self.positions_truth is None else self.positions_truth.shape, (n, 2)),
             ("probe", self.probe.shape[1:], (h, w)),
             ("mask", self.mask.shape, (h, w)),
         ):
@@ -90,13 +108,6 @@ class Scan:
                 )
         if n == 0:
             raise ShapeError("diffraction: expected at least one frame, found (0, ...)")
-        if not self.diffraction.min() >= 0:  # also false when there is a NaN
-            raise ShapeError("diffraction: expected finite values >= 0, found NaN or negative ones")
-        for name in ("diffraction", "probe_positions", "probe"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise ShapeError(f"{name}: expected finite values, found NaN or infinity")
-        if (self.object_truth is None) != (self.truth_origin is None):
-            raise ShapeError("object_truth and truth_origin: expected both or neither")
 
     @property
     def n_frames(self) -> int:
@@ -118,7 +129,26 @@ class Scan:
     def select(self, indices: ArrayLike) -> Scan:
         """Return the scan of the frames `indices` (integers or a boolean mask), in that order."""
         chosen = np.asarray(indices)
-        return replace(self, diffraction=self.diffraction[chosen], probe_positions=self.probe_positions[chosen])
+        truth = self.positions_truth
+        return replace(
+            self,
+            diffraction=self.diffraction[chosen],
+            probe_positions=self.probe_positions[chosen],
+            positions_truth=None if truth is None else truth[chosen],
+        )
+
+    def at_true_positions(self) -> Scan:
+        """Return the scan with `positions_truth` in the place of its positions; name and provenance say so.
+
+        Raises
+        ------
+        ShapeError
+            If it has none.
+        """
+        if self.positions_truth is None:
+            raise ShapeError(f"{self.name}: positions_truth: expected (n, 2), found none; the file gives one set only")
+        provenance = {**self.provenance, "positions": "positions_truth, as the file gives them"}
+        return replace(self, name=f"{self.name}-true", probe_positions=self.positions_truth, provenance=provenance)
 
 
 def _check_array(name: str, array: NDArray[np.generic], dtype: type[np.generic], ndim: int) -> None:

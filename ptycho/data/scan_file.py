@@ -21,8 +21,9 @@ _DTYPES = {
     "mask": np.bool_,
     "object_truth": np.complex64,
     "truth_origin": np.float64,
+    "positions_truth": np.float64,
 }
-_OPTIONAL = ("object_truth", "truth_origin", "pixel_size_m")
+_OPTIONAL = ("object_truth", "truth_origin", "positions_truth", "pixel_size_m")
 
 
 def save_scan(path: Path, scan: Scan) -> None:
@@ -75,7 +76,8 @@ def make_scan(path: PurePath, **fields: object) -> Scan:
         If the fields do not make a scan.
     """
     converted = {
-        name: np.ascontiguousarray(value, _DTYPES[name]) if name in _DTYPES else value for name, value in fields.items()
+        name: value if value is None or name not in _DTYPES else np.ascontiguousarray(value, _DTYPES[name])
+        for name, value in fields.items()
     }
     try:
         return Scan(**converted)  # type: ignore[arg-type]

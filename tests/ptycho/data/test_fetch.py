@@ -3,6 +3,8 @@
 import bz2
 import hashlib
 import io
+import os
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -13,11 +15,13 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from ptycho.cli import main
 from ptycho.data import DataKind, Scan, load_scan, save_scan
-from ptycho.data.catalog import find_source, open_scan
+from ptycho.data.catalog import SOURCES, TRUE, find_source, open_scan
 from ptycho.data.fetch import Source, cached_path, fetch
-from ptycho.data.siemens import SIEMENS_STAR
+from ptycho.data.tike import POSITION_ERROR, SIEMENS_STAR
 from ptycho.errors import DataError, FetchError
+from ptycho.solvers import RPIEOptions, reconstruct
 
 
 def tike_content(scan: Scan, **changes: object) -> bytes:
@@ -33,16 +37,28 @@ def tike_content(scan: Scan, **changes: object) -> bytes:
     return file.getvalue()
 
 
-def make_archive(folder: Path, content: bytes) -> tuple[Source, Path]:
+def pickled_content(scan: Scan, /, **changes: object) -> bytes:
+    """The bytes of a pickle as tike lays it out: wrong positions first, then the true ones."""
+    corners = scan.probe_positions - np.array(scan.frame_shape) // 2
+    wrong = corners + np.random.default_rng(4).normal(0, 2, corners.shape)
+    arrays = {
+        "data": scipy.fft.ifftshift(scan.diffraction, axes=(1, 2)).astype(np.uint16),
+        "scan": wrong.astype(np.float32),
+        "scan_truth": corners.astype(np.float32),
+        "probe": (1e-3 * scan.probe)[None, None].astype(np.complex128),
+    }
+    return pickle.dumps(list((arrays | changes).values()), 4)
+
+
+def make_archive(folder: Path, content: bytes, base: Source = SIEMENS_STAR) -> tuple[Source, Path]:
     """A source archive with one member, and the source that asks for it."""
     packed = bz2.compress(content)
-    member = "tike-0.26.0/tests/data/siemens-star-small.npz.bz2"
     path = folder / "tike-0.26.0.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
-        entry = tarfile.TarInfo(member)
+        entry = tarfile.TarInfo(base.member)
         entry.size = len(packed)
         tar.addfile(entry, io.BytesIO(packed))
-    return replace(SIEMENS_STAR, member=member, sha256=hashlib.sha256(packed).hexdigest()), path
+    return replace(base, sha256=hashlib.sha256(packed).hexdigest()), path
 
 
 def silent(_: str) -> None:
@@ -108,8 +124,120 @@ def test_a_member_of_another_shape_is_refused(
         fetch(source, tmp_path, silent, archive)
 
 
+def test_a_pickled_set_brings_both_its_measured_and_its_true_positions(
+    small_scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, archive = make_archive(tmp_path, pickled_content(small_scan), POSITION_ERROR)
+    monkeypatch.setattr("ptycho.data.catalog.SOURCES", (source,))
+    monkeypatch.setattr("ptycho.data.catalog.TRUE", {"position-error-true": source})
+    monkeypatch.setenv("PTYCHO_CACHE", str(tmp_path))
+    assert find_source("position-error-true") is find_source("position-error")
+    fetch(source, tmp_path, silent, archive)
+    wrong, right = open_scan("position-error"), open_scan("position-error-true")
+    assert (wrong.name, right.name) == ("position-error", "position-error-true")
+    for scan in (wrong, right):
+        np.testing.assert_array_equal(scan.diffraction, small_scan.diffraction)  # DC was at the corner
+        np.testing.assert_allclose(scan.positions_truth, small_scan.probe_positions, atol=1e-4)
+        assert np.sum(np.abs(scan.probe) ** 2) == pytest.approx(scan.photons_per_frame, rel=1e-4)
+        assert scan.provenance["conventions"]["position_axes"] == "yx"  # type: ignore[index]
+        assert scan.provenance["conventions"]["detector_origin"] == "corner"  # type: ignore[index]
+    np.testing.assert_array_equal(right.probe_positions, right.positions_truth)
+    off = wrong.probe_positions - small_scan.probe_positions
+    assert 1.5 < np.sqrt(np.mean(off**2)) < 2.5
+    assert "scan_truth" in str(wrong.provenance["positions"])
+    assert wrong.provenance["positions"] != right.provenance["positions"]
+
+
+def test_conventions_are_undone_on_both_sets_of_positions(small_scan: Scan, tmp_path: Path) -> None:
+    turned = (small_scan.probe_positions - np.array(small_scan.frame_shape) // 2)[:, ::-1].astype(np.float32)
+    content = pickled_content(small_scan, scan_truth=turned, scan=turned + np.float32(0.25))
+    source, archive = make_archive(tmp_path, content, POSITION_ERROR)
+    scan = load_scan(fetch(source, tmp_path, silent, archive))
+    np.testing.assert_allclose(scan.positions_truth, small_scan.probe_positions, atol=1e-4)
+    np.testing.assert_allclose(scan.probe_positions, small_scan.probe_positions + 0.25, atol=1e-4)
+
+
+def test_dead_pixels_amid_bright_ones_are_masked_and_dark_corners_are_not(small_scan: Scan, tmp_path: Path) -> None:
+    frames = scipy.fft.ifftshift(small_scan.diffraction, axes=(1, 2)).astype(np.uint16)
+    bright = np.argwhere(frames.sum(axis=0) > 20_000)[[3, 9]]
+    frames[:, *bright.T] = 0
+    source, archive = make_archive(tmp_path, pickled_content(small_scan, data=frames), POSITION_ERROR)
+    scan = load_scan(fetch(source, tmp_path, silent, archive))
+    dead = scipy.fft.ifftshift(~scan.mask)
+    np.testing.assert_array_equal(np.argwhere(dead), bright)
+    assert str(scan.provenance["dead_pixels"]).startswith("2, masked")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data", np.ones((1, 63, 32, 32), np.uint16), r"data: expected \(n, h, w\), found \(1, 63, 32, 32\)"),
+        (
+            "data",
+            np.ones((63, 32, 32), np.complex64),
+            r"data: expected numbers of uif, found \(63, 32, 32\) of complex64",
+        ),
+        ("data", np.zeros((63, 32, 32), np.uint16), r"data: expected counts, found only zeros"),
+        ("scan_truth", np.ones((62, 2), np.float32), r"scan_truth: expected \(63, 2\), found \(62, 2\)"),
+        ("scan", np.full((63, 2), np.nan, np.float32), "probe_positions: expected finite values"),
+        ("probe", np.zeros((1, 32, 32)), "probe: expected some light, found only zeros"),
+        ("probe", np.ones((32, 31)), r"probe: expected \(..., 32, 32\), found \(32, 31\)"),
+        ("more", np.ones(3), "expected 4 arrays: data, scan, scan_truth, probe; found 5"),
+        ("data", Path("x"), r"found pathlib[\w.]*\.PosixPath, which is no part of an array; nothing was run"),
+    ],
+)
+def test_a_pickle_of_another_layout_is_refused(
+    small_scan: Scan, tmp_path: Path, key: str, value: object, message: str
+) -> None:
+    source, archive = make_archive(tmp_path, pickled_content(small_scan, **{key: value}), POSITION_ERROR)
+    with pytest.raises(DataError, match=message):
+        fetch(source, tmp_path / "cache", silent, archive)
+    assert list((tmp_path / "cache").glob("*.npz")) == []
+
+
+def test_a_hostile_pickle_is_not_even_opened_when_its_checksum_differs(small_scan: Scan, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "mark"),)
+
+    source, archive = make_archive(tmp_path, pickle.dumps([Hostile()]), POSITION_ERROR)
+    with pytest.raises(FetchError, match="expected SHA-256 e3f8b607"):
+        fetch(POSITION_ERROR, tmp_path, silent, archive)
+    with pytest.raises(DataError, match=r"found \w+\.mkdir, which is no part of an array"):
+        fetch(source, tmp_path, silent, archive)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_set_with_position_errors_is_fetched_and_explained_at_its_true_positions_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTYCHO_CACHE", str(tmp_path))
+    fetch(POSITION_ERROR, tmp_path, silent)
+    wrong, right = open_scan("position-error"), open_scan("position-error-true")
+    assert (wrong.n_frames, wrong.frame_shape, len(wrong.probe)) == (481, (128, 128), 3)
+    assert right.photons_per_frame == pytest.approx(5.07e7, rel=1e-3)
+    off = wrong.probe_positions - right.probe_positions
+    assert np.sqrt(np.square(off).sum(axis=1).mean()) == pytest.approx(9.757, abs=1e-3)
+    assert right.provenance["conventions"]["detector_origin"] == "corner"  # type: ignore[index]
+    assert right.provenance["conventions"]["position_axes"] == "yx"  # type: ignore[index]
+    options = RPIEOptions(epochs=20, modes=3, threads=1)
+    assert reconstruct(right, options=options).history[-1] == pytest.approx(0.0135, abs=0.001)
+    assert reconstruct(wrong, options=options).history[-1] > 0.03
+
+
+def test_the_help_of_the_command_line_names_every_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("fetch", "info"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = "".join(capsys.readouterr().out.split())  # lines are broken at hyphens
+        assert all(name in said for name in [*(source.name for source in SOURCES), *TRUE])
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match=r"'star': expected one of: siemens-star, or the path of an \.npz file"):
+    known = "siemens-star, position-error, position-error-true"
+    with pytest.raises(DataError, match=rf"'star': expected one of: {known}, or the path of an \.npz file"):
         find_source("star")
 
 
@@ -130,7 +258,7 @@ import sys
 from pathlib import Path
 from dataclasses import replace
 from ptycho.data.fetch import fetch
-from ptycho.data.siemens import SIEMENS_STAR
+from ptycho.data.tike import SIEMENS_STAR
 folder, archive, sha256 = sys.argv[1:]
 lines = []
 fetch(replace(SIEMENS_STAR, sha256=sha256), Path(folder), lines.append, Path(archive))
