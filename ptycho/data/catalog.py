@@ -13,10 +13,10 @@ from ptycho.data.scan_file import load_scan
 from ptycho.data.tike import POSITION_ERROR, SIEMENS_STAR
 from ptycho.errors import DataError
 
-__all__ = ["SOURCES", "TRUE", "find_source", "open_scan"]
+__all__ = ["SOURCES", "TRUE_POSITIONS", "find_source", "open_scan"]
 
 SOURCES: tuple[Source, ...] = (SIEMENS_STAR, POSITION_ERROR)
-TRUE = {f"{POSITION_ERROR.name}-true": POSITION_ERROR}  # the same fetched file, opened at its true positions
+TRUE_POSITIONS = {f"{POSITION_ERROR.name}-true": POSITION_ERROR}  # the same fetched file, opened at its true positions
 
 
 def find_source(name: str) -> Source:
@@ -27,7 +27,7 @@ def find_source(name: str) -> Source:
     DataError
         If there is none.
     """
-    known = {source.name: source for source in SOURCES} | TRUE
+    known = {source.name: source for source in SOURCES} | TRUE_POSITIONS
     if name not in known:
         raise DataError(f"data set {name!r}: expected one of: {', '.join(known)}, or the path of an .npz file")
     return known[name]
@@ -62,7 +62,7 @@ def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
                 f"{name_or_path}: not in the cache ({path}); fetch it first: python -m ptycho fetch {name_or_path}"
             )
         scan = load_scan(path)
-        if name_or_path in TRUE:
+        if name_or_path in TRUE_POSITIONS:
             scan = scan.at_true_positions()
     if kind not in (None, scan.kind):
         raise DataError(f"{path}: expected no --kind, or --kind {scan.kind}, which it states; found {kind}")

@@ -114,8 +114,9 @@ def read_pickled_arrays(content: bytes, where: str) -> tuple[NDArray[np.generic]
         loaded = _ArrayUnpickler(io.BytesIO(content)).load()
     except FAULTS as error:
         raise DataError(f"{where}: expected a complete pickle of plain arrays: {error}") from error
-    items = loaded if isinstance(loaded, list) else [loaded]
-    arrays = [item.array for item in items if isinstance(item, _Array) and item.array is not None]
-    if items is not loaded or len(arrays) != len(items):
-        raise DataError(f"{where}: expected a list of arrays, found {loaded!r:.80}")
+    if not isinstance(loaded, list):
+        raise DataError(f"{where}: expected a list of arrays, found one {type(loaded).__name__.strip('_')}")
+    arrays = [item.array for item in loaded if isinstance(item, _Array) and item.array is not None]
+    if len(arrays) != len(loaded):
+        raise DataError(f"{where}: expected a list of arrays, found {len(arrays)} of them among {len(loaded)} items")
     return tuple(arrays)

@@ -113,11 +113,10 @@ def _check_arrays(where: str, arrays: Mapping[str, NDArray[Any]], lead: tuple[in
             raise DataError(f"{where}: {key}: expected {(*lead, n, 2)}, found {arrays[key].shape}")
     if arrays["probe"].shape[-2:] != (h, w):
         raise DataError(f"{where}: probe: expected (..., {h}, {w}), found {arrays['probe'].shape}")
-    for key, kinds in {"data": "uif", "probe": "uifc", **dict.fromkeys(_positions(arrays), "uif")}.items():
+    for key in ("data", *_positions(arrays), "probe"):
+        kinds, wanted = ("uifc", "numbers") if key == "probe" else ("uif", "real numbers")
         if arrays[key].dtype.kind not in kinds:
-            raise DataError(
-                f"{where}: {key}: expected numbers of {kinds}, found {arrays[key].shape} of {arrays[key].dtype}"
-            )
+            raise DataError(f"{where}: {key}: expected {wanted}, found {arrays[key].shape} of {arrays[key].dtype}")
     if arrays["data"].dtype.kind == "f" and np.mod(arrays["data"], 1).any():
         raise DataError(f"{where}: data: expected counts (whole numbers), found fractions")
     for key, wanted in (("data", "counts"), ("probe", "some light")):

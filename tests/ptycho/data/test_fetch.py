@@ -17,7 +17,7 @@ import scipy.fft
 
 from ptycho.cli import main
 from ptycho.data import DataKind, Scan, load_scan, save_scan
-from ptycho.data.catalog import SOURCES, TRUE, find_source, open_scan
+from ptycho.data.catalog import SOURCES, TRUE_POSITIONS, find_source, open_scan
 from ptycho.data.fetch import Source, cached_path, fetch
 from ptycho.data.tike import POSITION_ERROR, SIEMENS_STAR
 from ptycho.errors import DataError, FetchError
@@ -129,7 +129,7 @@ def test_a_pickled_set_brings_both_its_measured_and_its_true_positions(
 ) -> None:
     source, archive = make_archive(tmp_path, pickled_content(small_scan), POSITION_ERROR)
     monkeypatch.setattr("ptycho.data.catalog.SOURCES", (source,))
-    monkeypatch.setattr("ptycho.data.catalog.TRUE", {"position-error-true": source})
+    monkeypatch.setattr("ptycho.data.catalog.TRUE_POSITIONS", {"position-error-true": source})
     monkeypatch.setenv("PTYCHO_CACHE", str(tmp_path))
     assert find_source("position-error-true") is find_source("position-error")
     fetch(source, tmp_path, silent, archive)
@@ -142,6 +142,7 @@ def test_a_pickled_set_brings_both_its_measured_and_its_true_positions(
         assert scan.provenance["conventions"]["position_axes"] == "yx"  # type: ignore[index]
         assert scan.provenance["conventions"]["detector_origin"] == "corner"  # type: ignore[index]
     np.testing.assert_array_equal(right.probe_positions, right.positions_truth)
+    np.testing.assert_array_equal(wrong.select([5, 2]).positions_truth, right.select([5, 2]).probe_positions)
     off = wrong.probe_positions - small_scan.probe_positions
     assert 1.5 < np.sqrt(np.mean(off**2)) < 2.5
     assert "scan_truth" in str(wrong.provenance["positions"])
@@ -175,7 +176,7 @@ def test_dead_pixels_amid_bright_ones_are_masked_and_dark_corners_are_not(small_
         (
             "data",
             np.ones((63, 32, 32), np.complex64),
-            r"data: expected numbers of uif, found \(63, 32, 32\) of complex64",
+            r"data: expected real numbers, found \(63, 32, 32\) of complex64",
         ),
         ("data", np.zeros((63, 32, 32), np.uint16), r"data: expected counts, found only zeros"),
         ("scan_truth", np.ones((62, 2), np.float32), r"scan_truth: expected \(63, 2\), found \(62, 2\)"),
@@ -232,7 +233,7 @@ def test_the_help_of_the_command_line_names_every_data_set(capsys: pytest.Captur
         with pytest.raises(SystemExit):
             main([command, "--help"])
         said = "".join(capsys.readouterr().out.split())  # lines are broken at hyphens
-        assert all(name in said for name in [*(source.name for source in SOURCES), *TRUE])
+        assert all(name in said for name in [*(source.name for source in SOURCES), *TRUE_POSITIONS])
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

@@ -101,10 +101,10 @@ def test_a_hostile_pickle_is_refused_by_name_and_nothing_of_it_runs(name: str, t
         (pickle.dumps([np.zeros(2, [("a", "f4")])], 4), r"found numpy\.dtype\('V4'\)"),
         (pickle.dumps([np.datetime64("2020")], 4), r"found numpy\._core\.multiarray\.scalar, which is no part"),
         (pickle.dumps([np.ma.masked_array([1.0])], 4), r"found numpy\.ma\.\w+\._mareconstruct, which is no part"),
-        (pickle.dumps(ARRAYS[0], 4), "expected a list of arrays, found <ptycho"),
-        (pickle.dumps([ARRAYS[0], "text"], 4), "expected a list of arrays, found "),
-        (pickle.dumps({"data": ARRAYS[0]}, 4), "expected a list of arrays, found {"),
-        (pickle.dumps([np.ndarray], 4), "expected a list of arrays, found "),
+        (pickle.dumps(ARRAYS[0], 4), "expected a list of arrays, found one Array"),
+        (pickle.dumps([ARRAYS[0], "text"], 4), "expected a list of arrays, found 1 of them among 2 items"),
+        (pickle.dumps({"data": ARRAYS[0]}, 4), "expected a list of arrays, found one dict"),
+        (pickle.dumps([np.ndarray], 4), "expected a list of arrays, found 0 of them among 1 items"),
         (b"\x80\x04\x82\x07.", "expected a complete pickle"),  # an extension that nobody registered
         (b"Pname\n.", "expected a complete pickle"),  # a persistent id
         (b"\x80\x04N\x93.", "expected a complete pickle"),

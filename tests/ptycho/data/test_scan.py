@@ -12,10 +12,10 @@ from ptycho.errors import DataError, ShapeError
 
 
 def test_a_scan_survives_its_file(small_scan: Scan, tmp_path: Path) -> None:
-    scan = replace(small_scan, pixel_size_m=2e-8)
+    scan = replace(small_scan, pixel_size_m=2e-8, positions_truth=small_scan.probe_positions + 0.5)
     save_scan(tmp_path / "scan.npz", scan)
     again = load_scan(tmp_path / "scan.npz")
-    for name in ("diffraction", "probe_positions", "probe", "mask", "object_truth", "truth_origin"):
+    for name in ("diffraction", "probe_positions", "probe", "mask", "object_truth", "truth_origin", "positions_truth"):
         assert getattr(again, name).dtype == getattr(scan, name).dtype
         np.testing.assert_array_equal(getattr(again, name), getattr(scan, name))
     for name in ("name", "kind", "pixel_size_m", "provenance"):
@@ -69,6 +69,12 @@ def test_wrong_arrays_are_named_with_found_and_expected(small_scan: Scan) -> Non
         replace(small_scan, probe=small_scan.probe[:, 1:])
     with pytest.raises(ShapeError, match=r"diffraction: expected 3 axes of float32, found .* of float64"):
         replace(small_scan, diffraction=small_scan.diffraction.astype(np.float64))
+    with pytest.raises(ShapeError, match=r"positions_truth: expected \(63, 2\) .* found \(62, 2\)"):
+        replace(small_scan, positions_truth=small_scan.probe_positions[1:])
+    with pytest.raises(ShapeError, match="positions_truth: expected finite values, found NaN"):
+        replace(small_scan, positions_truth=np.full((63, 2), np.nan))
+    with pytest.raises(ShapeError, match=r"positions_truth: expected \(n, 2\), found none"):
+        small_scan.at_true_positions()
     frames_last = np.ascontiguousarray(small_scan.diffraction.transpose(1, 2, 0))
     with pytest.raises(ShapeError, match=r"probe_positions: expected \(32, 2\) .* found \(63, 2\).*frames first"):
         replace(small_scan, diffraction=frames_last)
