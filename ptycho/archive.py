@@ -5,20 +5,41 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ptycho.errors import DataError
 
-__all__ = ["Arrays", "check_keys", "load_arrays", "parse_json_entry", "read_arrays", "render_json_entry", "save_arrays"]
+__all__ = [
+    "DAMAGE",
+    "Arrays",
+    "cast_array",
+    "check_keys",
+    "load_arrays",
+    "parse_choice_entry",
+    "parse_json_entry",
+    "parse_number_entry",
+    "parse_text_entry",
+    "read_arrays",
+    "render_json_entry",
+    "save_arrays",
+]
 
 Arrays = dict[str, NDArray[np.generic]]
+Choice = TypeVar("Choice", bound=StrEnum)
+
+DAMAGE = (
+    *(OSError, ValueError, EOFError, AttributeError, MemoryError, RuntimeError, OverflowError),
+    *(SyntaxError, TypeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)  # what numpy, zipfile and h5py raise on the way through a damaged file
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -35,7 +56,7 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_arrays(path: Path, required: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> Arrays:
+def load_arrays(path: Path, required: Collection[str] = (), skip: Collection[str] = ()) -> Arrays:
     """Return all arrays of the .npz file at `path`; as `read_arrays`.
 
     Raises
@@ -50,7 +71,7 @@ def load_arrays(path: Path, required: tuple[str, ...] = (), skip: tuple[str, ...
         raise DataError(f"{path}: expected an .npz file: {error.strerror}") from error
 
 
-def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = (), skip: tuple[str, ...] = ()) -> Arrays:
+def read_arrays(file: BinaryIO, where: str, required: Collection[str] = (), skip: Collection[str] = ()) -> Arrays:
     """Return all arrays of an open .npz file.
 
     Parameters
@@ -60,7 +81,7 @@ def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = (), skip
     where
         What to call it in errors.
     required
-        Keys that must be there.
+        Keys that must be there; a mapping tells the shape of each too, as text for the message.
     skip
         Keys that are not read.
 
@@ -69,26 +90,99 @@ def read_arrays(file: BinaryIO, where: str, required: tuple[str, ...] = (), skip
     DataError
         If the file is truncated, holds Python objects, or lacks a required key.
     """
+    if not zipfile.is_zipfile(file):
+        raise DataError(
+            f"{where}: expected a complete .npz file of plain arrays, found no zip archive: it is truncated, or of "
+            "another format; write it again with np.savez"
+        )
+    file.seek(0)
     try:
         with np.load(file, allow_pickle=False) as archive:
-            arrays: Arrays = {key: archive[key] for key in archive.files if key not in skip}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            members = {key: archive[key] for key in archive.files if key not in skip}
+    except DAMAGE as error:
         raise DataError(f"{where}: expected a complete .npz file of plain arrays: {error}") from error
+    arrays: Arrays = {key: array for key, array in members.items() if isinstance(array, np.ndarray)}
     check_keys(arrays, required, where)
     return arrays
 
 
-def check_keys(arrays: Mapping[str, NDArray[np.generic]], required: tuple[str, ...], where: str) -> None:
-    """Raise `DataError` unless all required keys are there; `where` says in which file they should be."""
+def check_keys(arrays: Mapping[str, NDArray[np.generic]], required: Collection[str], where: str) -> None:
+    """Raise `DataError` unless all required keys are there.
+
+    Parameters
+    ----------
+    arrays
+        What was found.
+    required
+        As in `read_arrays`.
+    where
+        Says in which file they should be.
+    """
     missing = [key for key in required if key not in arrays]
     if missing:
+        shape = f" {required[missing[0]]}" if isinstance(required, Mapping) else ""
         found = ", ".join(f"{key} {array.shape}" for key, array in sorted(arrays.items())) or "no arrays"
-        raise DataError(f"{where}: expected key {missing[0]!r}, found {found}")
+        raise DataError(f"{where}: expected key {missing[0]!r}{shape}, found {found}")
+
+
+def cast_array(where: str, key: str, array: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array in another precision, contiguous, the same one where it is so already.
+
+    Raises
+    ------
+    DataError
+        If its values are of another kind: texts for numbers, complex for real, fractions for whole numbers.
+    """
+    given = np.asarray(array)
+    if not np.can_cast(given.dtype, dtype, "same_kind"):
+        raise DataError(f"{where}: {key}: expected {np.dtype(dtype)}, found {given.shape} of {given.dtype}")
+    with np.errstate(over="ignore"):  # what became infinite is found by whoever asks for finite values
+        return np.asarray(given, dtype, order="C")
 
 
 def render_json_entry(value: Mapping[str, object]) -> NDArray[np.generic]:
     """Return a mapping of JSON values as a zero-dimensional array of text."""
     return np.array(json.dumps(dict(value), sort_keys=True))
+
+
+def parse_text_entry(where: str, key: str, array: NDArray[np.generic]) -> str:
+    """Return the text under `key`.
+
+    Raises
+    ------
+    DataError
+        If it is not one text.
+    """
+    if array.shape != () or array.dtype.kind != "U":
+        raise DataError(f"{where}: {key}: expected one text (), found {array.shape} of {array.dtype}")
+    return str(array)
+
+
+def parse_choice_entry(where: str, key: str, array: NDArray[np.generic], choices: type[Choice]) -> Choice:
+    """Return the choice whose name stands under `key`.
+
+    Raises
+    ------
+    DataError
+        If it is none of the choices.
+    """
+    text = parse_text_entry(where, key, array)
+    if text not in set(choices):
+        raise DataError(f"{where}: {key}: expected one of {', '.join(choices)}, found {text!r}")
+    return choices(text)
+
+
+def parse_number_entry(where: str, key: str, array: NDArray[np.generic]) -> float:
+    """Return the number under `key`.
+
+    Raises
+    ------
+    DataError
+        If it is not one real number.
+    """
+    if array.shape != () or array.dtype.kind not in "uif":
+        raise DataError(f"{where}: {key}: expected one number (), found {array.shape} of {array.dtype}")
+    return float(array.astype(np.float64))
 
 
 def parse_json_entry(path: Path, key: str, array: NDArray[np.generic]) -> dict[str, object]:

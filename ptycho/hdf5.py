@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.archive import Arrays
+from ptycho.archive import DAMAGE, Arrays
 from ptycho.errors import DataError
 
 __all__ = ["load_hdf5_arrays", "save_hdf5_arrays"]
@@ -45,8 +45,14 @@ def load_hdf5_arrays(path: Path, skip: tuple[str, ...] = ()) -> Arrays:
     """
     arrays: Arrays = {}
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DataError(f"{path}: expected an HDF5 file: {error.strerror}") from error
+    try:
         with h5py.File(path, "r") as file:
             for key in file:
+                if not isinstance(key, str):  # damaged: h5py gives the bytes that are no text
+                    continue
                 link = file.get(key, getlink=True)
                 if key in skip or not isinstance(link, h5py.HardLink) or not isinstance(file[key], h5py.Dataset):
                     continue
@@ -54,6 +60,6 @@ def load_hdf5_arrays(path: Path, skip: tuple[str, ...] = ()) -> Arrays:
                     raise DataError(f"{path}: {key}: expected plain numbers, found {file[key].dtype}")
                 arrays[key] = file[key][()]
             texts = {key: value for key, value in file.attrs.items() if isinstance(value, str)}
-    except (OSError, RuntimeError, KeyError) as error:
+    except (KeyError, *DAMAGE) as error:
         raise DataError(f"{path}: expected a complete HDF5 file: {error}") from error
     return {key: np.asarray(array) for key, array in arrays.items()} | {k: np.array(v) for k, v in texts.items()}

@@ -10,21 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.archive import load_arrays, parse_json_entry, render_json_entry, save_arrays
-from ptycho.errors import ShapeError
+from ptycho.archive import (
+    cast_array,
+    load_arrays,
+    parse_json_entry,
+    parse_number_entry,
+    render_json_entry,
+    save_arrays,
+)
+from ptycho.errors import DataError, ShapeError
 
 __all__ = ["RECONSTRUCTION_FILE", "Reconstruction", "load_reconstruction", "save_reconstruction"]
 
 RECONSTRUCTION_FILE = "reconstruction.npz"  # its name in a folder that holds one
 
 ARRAY_FIELDS = {
-    "object": np.complex64,
-    "probe": np.complex64,
-    "origin": np.float64,
-    "probe_positions": np.float64,
-    "frames": np.int64,
-    "coverage": np.float32,
+    "object": (np.complex64, "(H, W)"),
+    "probe": (np.complex64, "(m, h, w)"),
+    "origin": (np.float64, "(2,)"),
+    "probe_positions": (np.float64, "(n, 2)"),
+    "frames": (np.int64, "(n,)"),
+    "coverage": (np.float32, "(H, W)"),
 }
+SHAPES = {name: shape for name, (_, shape) in ARRAY_FIELDS.items()} | {"history": "(e,)", "seconds": "()"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,7 @@ class Reconstruction:
     Raises
     ------
     ShapeError
-        If arrays do not fit each other.
+        If arrays do not fit each other, or hold NaN or infinity.
     """
 
     object: NDArray[np.complex64]
@@ -69,15 +77,25 @@ class Reconstruction:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n = len(self.frames)
-        for name, found, expected in (
-            ("probe", self.probe.ndim, 3),
-            ("origin", self.origin.shape, (2,)),
-            ("probe_positions", self.probe_positions.shape, (n, 2)),
-            ("coverage", self.coverage.shape, self.object.shape),
+        for name, axes in (("object", 2), ("probe", 3), ("frames", 1)):
+            found = getattr(self, name).shape
+            if len(found) != axes or 0 in found:
+                raise ShapeError(f"{name}: expected {SHAPES[name]}, none of them 0, found {found}")
+        for name, expected in (
+            ("origin", (2,)),
+            ("probe_positions", (self.frames.size, 2)),
+            ("coverage", self.object.shape),
         ):
-            if found != expected:
-                raise ShapeError(f"{name}: expected {expected}, found {found}")
+            if getattr(self, name).shape != expected:
+                raise ShapeError(f"{name}: expected {expected}, found {getattr(self, name).shape}")
+        for name in ARRAY_FIELDS:
+            if not np.isfinite(getattr(self, name)).all():
+                raise ShapeError(
+                    f"{name}: expected finite values, found NaN or infinity in {getattr(self, name).shape}; "
+                    "the reconstruction failed"
+                )
+        if self.frames.min() < 0:
+            raise ShapeError(f"frames: expected indices of frames >= 0, found {self.frames.min()}")
 
 
 def save_reconstruction(path: Path, reconstruction: Reconstruction) -> None:
@@ -95,14 +113,19 @@ def load_reconstruction(path: Path) -> Reconstruction:
     Raises
     ------
     DataError
-        If the file is missing, damaged or lacks a key.
-    ShapeError
-        If its arrays do not fit each other.
+        If the file is missing, damaged or lacks a key, or its arrays do not fit each other.
     """
-    arrays = load_arrays(path, required=(*ARRAY_FIELDS, "history", "seconds", "options"))
-    return Reconstruction(
-        **{name: arrays[name].astype(dtype, copy=False) for name, dtype in ARRAY_FIELDS.items()},
-        history=tuple(float(value) for value in arrays["history"].astype(np.float64)),
-        seconds=float(arrays["seconds"].astype(np.float64)),
-        options=parse_json_entry(path, "options", arrays["options"]),
-    )
+    arrays = load_arrays(path, required=SHAPES | {"options": "()"})
+    where = str(path)
+    history = cast_array(where, "history", arrays["history"], np.float64)
+    if history.ndim != 1:
+        raise DataError(f"{where}: history: expected {SHAPES['history']}, found {history.shape}")
+    try:
+        return Reconstruction(
+            **{name: cast_array(where, name, arrays[name], dtype) for name, (dtype, _) in ARRAY_FIELDS.items()},
+            history=tuple(history.tolist()),
+            seconds=parse_number_entry(where, "seconds", arrays["seconds"]),
+            options=parse_json_entry(path, "options", arrays["options"]),
+        )
+    except ShapeError as error:
+        raise DataError(f"{where}: {error}") from error

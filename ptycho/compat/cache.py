@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any, ParamSpec, overload
@@ -34,8 +35,11 @@ def memoize_raw_data(function: Any = None, /, *, cache_dir: Path | str | None = 
     """Keep the results of a function in files, one for each set of arguments.
 
     The key covers the function's name and source, all arguments with their types and contents (defaults
-    included, so f(x) and f(x, default) share one; 1, 1.0 and True do not), and the library's version. Files are
-    written whole or not at all, so processes may share a folder; a damaged file is computed again.
+    included, so f(x) and f(x, default) share one; 1, 1.0 and True do not), the library's version, and what the
+    function encloses of the function around it: numbers, texts, arrays and records as they were when it was
+    decorated. It covers no global, no other function that is called, and no list or dictionary enclosed: pass these
+    as arguments. Files are written whole or not at all, so processes may share a folder; a damaged file is computed
+    again.
 
     Parameters
     ----------
@@ -58,6 +62,7 @@ def _memoize(function: Makes[P], cache_dir: Path | str | None) -> Makes[P]:
     """Return the function with its results kept."""
     signature = inspect.signature(function)
     name = f"{function.__module__}.{function.__qualname__}"
+    enclosed = _read_enclosed(function)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> RawData:
@@ -66,6 +71,7 @@ def _memoize(function: Makes[P], cache_dir: Path | str | None) -> Makes[P]:
         payload = {
             "function": name,
             "source": _read_source(function),
+            "enclosed": enclosed,
             "arguments": dict(bound.arguments),
             "version": (__version__, FORMAT),
         }
@@ -82,6 +88,21 @@ def _memoize(function: Makes[P], cache_dir: Path | str | None) -> Makes[P]:
         return result
 
     return wrapper
+
+
+def _read_enclosed(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return, as JSON values, what tells two functions of one source apart: the variables around them that are fixed.
+
+    Containers that can change are left out: counters and logs of calls, as a rule, and no part of the result.
+    """
+    enclosed = {}
+    names = function.__code__.co_freevars if inspect.isfunction(function) else ()
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=True):
+        with suppress(ValueError, ConfigError):  # not assigned yet, or nothing that a key can hold
+            value = cell.cell_contents
+            if not isinstance(value, list | dict | set):
+                enclosed[name] = _normalize_for_hash(value)
+    return enclosed
 
 
 def _read_source(function: Callable[..., Any]) -> str:

@@ -13,7 +13,15 @@ from ptycho.archive import Arrays, check_keys, load_arrays, save_arrays
 from ptycho.data.groups import Groups, Membership, group_frames
 from ptycho.data.mapping import map_array
 from ptycho.data.normalisation import Normalisation, fit_normalisation
-from ptycho.data.published import REQUIRED, CoordinateFrame, check_published, find_kind, square_amplitudes
+from ptycho.data.published import (
+    FORMAT,
+    REQUIRED,
+    CoordinateFrame,
+    check_published,
+    find_kind,
+    read_format,
+    square_amplitudes,
+)
 from ptycho.data.samples import amplitude_rows, truth_rows
 from ptycho.data.scan import DataKind, Scan
 from ptycho.data.scan_file import FORMAT as SCAN_FORMAT
@@ -24,7 +32,6 @@ from ptycho.physics.groups import publish_offsets
 
 __all__ = ["FORMAT", "RawData"]
 
-FORMAT = "ptycho-raw/1"
 HDF5_SUFFIXES = (".h5", ".hdf5")
 ARRAYS = (*REQUIRED, "scan_index", "objectGuess", "xcoords_start", "ycoords_start", "mask")
 
@@ -74,7 +81,7 @@ class RawData:
     frame: CoordinateFrame = CoordinateFrame.SAMPLE
 
     def __post_init__(self) -> None:
-        n, frame_shape = len(self.diff3d), self.diff3d.shape[1:]
+        n, frame_shape = self.diff3d.shape[:1], self.diff3d.shape[1:]
         defaults = {
             "scan_index": np.zeros(n, np.int64),
             "xcoords_start": self.xcoords,
@@ -153,13 +160,16 @@ class RawData:
         if "format" in arrays and str(arrays["format"]) == SCAN_FORMAT:
             return cls.from_scan(load_scan(path))
         if memory_map:
-            arrays["diff3d"] = map_array(path, "diff3d")
+            mapped = map_array(path, "diff3d")
+            arrays |= {} if mapped is None else {"diff3d": mapped}
+        stated = read_format(arrays, str(path), declared) if "format" in arrays else None
         check_keys(arrays, REQUIRED, str(path))
         try:
-            if "format" not in arrays:
+            if stated is None:
                 return cls._from_source(arrays, declared, CoordinateFrame.MIDDLE)
-            return cls._from_own(arrays, declared)
-        except (ShapeError, ValueError) as error:
+            check_published(arrays)
+            return cls._from_arrays(arrays, *stated)
+        except ShapeError as error:
             raise DataError(f"{path}: {error}") from error
 
     @classmethod
@@ -313,22 +323,14 @@ class RawData:
         return cls._from_arrays(given, found, frame)
 
     @classmethod
-    def _from_own(cls, arrays: Arrays, declared: DataKind | None) -> RawData:
-        """Make a data set from what `save` wrote."""
-        if str(arrays["format"]) != FORMAT:
-            raise ShapeError(f"format: expected {FORMAT!r} or {SCAN_FORMAT!r}, found {str(arrays['format'])!r}")
-        kind = DataKind(str(arrays.get("kind")))
-        if declared not in (None, kind):
-            raise ShapeError(f"kind: expected {kind}, which the file states, or none, found {declared}")
-        return cls._from_arrays(arrays, kind, CoordinateFrame(str(arrays.get("frame"))))
-
-    @classmethod
     def _from_arrays(cls, arrays: dict[str, Any], kind: DataKind, frame: CoordinateFrame) -> RawData:
         """Bring arrays of intensities to the record's dtypes."""
         kept = {name: arrays[name] for name in ARRAYS if name in arrays}
         for name, array in kept.items():
             if "coords" in name:
                 kept[name] = array.astype(np.float64)
+            elif name == "scan_index" and array.dtype.kind == "f":
+                kept[name] = array.astype(np.int64)
             elif name in ("probeGuess", "objectGuess"):
                 kept[name] = array.astype(np.result_type(array.dtype, np.complex64), copy=False)
         return cls(**kept, kind=kind, frame=frame)

@@ -9,7 +9,7 @@ from ptycho.config import find_cache_folder
 from ptycho.data.fetch import Source, cached_path
 from ptycho.data.published import load_published
 from ptycho.data.scan import DataKind, Scan
-from ptycho.data.scan_file import load_scan
+from ptycho.data.scan_file import FORMAT, load_scan
 from ptycho.data.tike import POSITION_ERROR, SIEMENS_STAR
 from ptycho.errors import DataError
 
@@ -54,7 +54,8 @@ def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
     """
     if name_or_path.endswith(".npz"):
         path = Path(name_or_path)
-        scan = load_scan(path) if "format" in load_arrays(path) else load_published(path, kind)
+        stated = load_arrays(path, skip=("diffraction", "diff3d")).get("format")
+        scan = load_scan(path) if str(stated) == FORMAT else load_published(path, kind)
     else:
         path = cached_path(find_source(name_or_path), find_cache_folder())
         if not path.exists():

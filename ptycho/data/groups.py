@@ -88,13 +88,15 @@ def group_frames(
     Raises
     ------
     ConfigError
-        If `size`, `neighbours` or `n_groups` cannot be had.
+        If `size`, `neighbours`, `n_groups` or `seed` cannot be had.
     ShapeError
         If the positions are not (n, 2).
     DataError
         If positions are not finite, or no frame has enough neighbours.
     """
     _check_request(positions, size, neighbours, n_groups)
+    if seed < 0:
+        raise ConfigError(f"groups: expected a seed >= 0, found {seed}")
     near, distance = _find_near(positions, min(neighbours, len(positions) - 1))
     within = distance <= (np.inf if max_distance is None else max_distance)
     eligible = np.flatnonzero(within.sum(axis=1) >= size - 1)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.archive import DAMAGE
 from ptycho.errors import DataError
 
 __all__ = ["map_array"]
@@ -17,19 +18,19 @@ __all__ = ["map_array"]
 LOCAL_HEADER_BYTES = 30  # of a zip entry; then come its name and its extra field (APPNOTE 4.3.7)
 
 
-def map_array(path: Path, key: str) -> NDArray[Any]:
-    """Return the array `key` of a file, read-only and mapped.
+def map_array(path: Path, key: str) -> NDArray[Any] | None:
+    """Return the array `key` of a file, read-only and mapped; None where the file has no such key.
 
     Raises
     ------
     DataError
-        If the file is damaged, lacks the key, or does not store it in one uncompressed piece.
+        If the file is damaged, or does not itself store the array in one uncompressed piece.
     """
     try:
         return _map_hdf5(path, key) if h5py.is_hdf5(path) else _map_npz(path, key)
-    except KeyError as error:
-        raise DataError(f"{path}: expected key {key!r}, found none; nothing to map") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except KeyError:
+        return None
+    except DAMAGE as error:
         raise DataError(f"{path}: {key}: expected a complete file with an array that can be mapped: {error}") from error
 
 
@@ -37,9 +38,13 @@ def _map_hdf5(path: Path, key: str) -> NDArray[Any]:
     """Map a contiguous HDF5 data set."""
     with h5py.File(path, "r") as file:
         stored = file[key]
-        offset = stored.id.get_offset() if isinstance(stored, h5py.Dataset) else None
+        lies_here = isinstance(file.get(key, getlink=True), h5py.HardLink) and isinstance(stored, h5py.Dataset)
+        offset = stored.id.get_offset() if lies_here and not stored.external else None
         if offset is None or stored.dtype.hasobject:
-            raise DataError(f"{path}: {key}: expected a contiguous data set, found chunks, filters or a group")
+            raise DataError(
+                f"{path}: {key}: expected a contiguous data set in this file, found none of it, chunks, filters, a "
+                "group or a link; read it without memory_map, or store it plainly"
+            )
         shape, dtype = stored.shape, stored.dtype
     return np.memmap(path, dtype, "r", offset, shape)
 

@@ -1,4 +1,4 @@
-"""The published layout: diff3d, xcoords, ycoords, probeGuess (the "PINN" export), its checks and its reader."""
+"""The published layout (diff3d, xcoords, ycoords, probeGuess) with and without a stated format: checks, reader."""
 
 from __future__ import annotations
 
@@ -11,15 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.archive import load_arrays
+from ptycho.archive import check_keys, load_arrays, parse_choice_entry, parse_text_entry
 from ptycho.data.normalisation import slabs
-from ptycho.data.scan import DataKind, Scan
+from ptycho.data.scan import DataKind, Scan, check_axis_order
 from ptycho.data.scan_file import make_scan
 from ptycho.errors import DataError, ShapeError
 
-__all__ = ["REQUIRED", "CoordinateFrame", "check_published", "find_kind", "load_published", "square_amplitudes"]
+__all__ = [
+    "FORMAT",
+    "REQUIRED",
+    "CoordinateFrame",
+    "check_published",
+    "find_kind",
+    "load_published",
+    "read_format",
+    "square_amplitudes",
+]
 
-REQUIRED = ("diff3d", "xcoords", "ycoords", "probeGuess")
+FORMAT = "ptycho-raw/1"  # of files that state kind and frame, and whose frames are intensities in every case
+REQUIRED = {"diff3d": "(n, h, w)", "xcoords": "(n,)", "ycoords": "(n,)", "probeGuess": "(m, h, w)"}
+PER_FRAME = ("xcoords", "ycoords", "xcoords_start", "ycoords_start", "scan_index")
+STATED = dict.fromkeys(PER_FRAME, "(n,)") | REQUIRED | {"mask": "(h, w)", "kind": "()", "frame": "()"}
 
 
 class CoordinateFrame(StrEnum):
@@ -35,7 +47,7 @@ class CoordinateFrame(StrEnum):
 
 
 def load_published(path: Path, kind: DataKind | None = None) -> Scan:
-    """Read a published .npz file.
+    """Read a published .npz file, or one that `ptycho.raw_data.RawData.save` wrote, which states what is said below.
 
     `diff3d` (n, h, w) has the detector origin at (h//2, w//2). `xcoords`, `ycoords` (n,) are the middle of
     the patch in object pixels, pixel centres at integers; the middle of an even frame lies between pixels,
@@ -60,10 +72,12 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
     DataError
         If a key is missing, a shape or a value is wrong, or the kind must be declared.
     """
-    arrays = load_arrays(path, required=REQUIRED)
+    arrays = load_arrays(path)
+    stated = read_format(arrays, str(path), kind) if "format" in arrays else None
+    check_keys(arrays, REQUIRED, str(path))
     try:
         check_published(arrays)
-        found = find_kind(arrays["diff3d"], kind)
+        found = find_kind(arrays["diff3d"], stated[0] if stated else kind)
     except ShapeError as error:
         raise DataError(f"{path}: {error}") from error
     frames, probe = arrays["diff3d"], arrays["probeGuess"]
@@ -73,10 +87,10 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
     return make_scan(
         path,
         name=path.stem,
-        diffraction=square_amplitudes(frames) if found is DataKind.AMPLITUDE else frames,
-        probe_positions=centre + CoordinateFrame.MIDDLE.shift((h, w)),
+        diffraction=square_amplitudes(frames) if found is DataKind.AMPLITUDE and stated is None else frames,
+        probe_positions=centre + (stated[1] if stated else CoordinateFrame.MIDDLE).shift((h, w)),
         probe=probe[None] if probe.ndim == 2 else probe,
-        mask=~bad,
+        mask=arrays["mask"].astype(bool) if stated else ~bad,
         kind=found,
         provenance={
             "source": path.name,
@@ -86,36 +100,83 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
     )
 
 
+def read_format(
+    arrays: Mapping[str, NDArray[Any]], where: str, kind: DataKind | None = None
+) -> tuple[DataKind, CoordinateFrame]:
+    """Return the kind and the frame that a file of this format states.
+
+    Parameters
+    ----------
+    arrays
+        All of the file's.
+    where
+        What to call it in errors.
+    kind
+        What its reader was told.
+
+    Raises
+    ------
+    DataError
+        If it is of another format, lacks a key, or states another kind than its reader was told.
+    """
+    if (text := parse_text_entry(where, "format", arrays["format"])) != FORMAT:
+        raise DataError(f"{where}: format: expected {FORMAT!r}, found {text!r}")
+    check_keys(arrays, STATED, where)
+    stated = parse_choice_entry(where, "kind", arrays["kind"], DataKind)
+    if kind not in (None, stated):
+        raise DataError(f"{where}: kind: expected {stated}, which the file states, or none, found {kind}")
+    return stated, parse_choice_entry(where, "frame", arrays["frame"], CoordinateFrame)
+
+
 def check_published(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raise unless the arrays of the published layout fit each other and the coordinates are finite.
+    """Raise unless the arrays of the published layout fit each other and hold what they should.
 
     Raises
     ------
     ShapeError
         With the key, the shape found and the shape expected.
     """
-    frames = arrays["diff3d"]
+    _check_shapes(arrays)
+    numbers = dict.fromkeys(PER_FRAME, "uif") | {"probeGuess": "uifc", "objectGuess": "uifc"}
+    for key, dtypes in (numbers | {"bad_pixels": "buif", "mask": "b"}).items():
+        if key in arrays:
+            _check_numbers(key, arrays[key], dtypes)
+    if "scan_index" in arrays and np.mod(arrays["scan_index"], 1).any():
+        raise ShapeError(f"scan_index: expected whole numbers, found fractions in {arrays['scan_index'].shape}")
+    for key, dark in (("bad_pixels", True), ("mask", False)):
+        if key in arrays and (arrays[key].astype(bool) == dark).all():
+            raise ShapeError(f"{key}: expected a pixel to be believed, found none in {arrays[key].shape}")
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise unless the shapes fit each other."""
+    frames, probe = arrays["diff3d"], arrays["probeGuess"].shape
     if frames.ndim != 3 or 0 in frames.shape or frames.dtype.kind not in "uif":
-        raise ShapeError(f"diff3d: expected (n, h, w), found {frames.shape} of {frames.dtype}")
-    n, h, w = frames.shape
-    probe = arrays["probeGuess"].shape
-    if len(probe) not in (2, 3) or probe[-2:] != (h, w):
         raise ShapeError(
-            f"probeGuess: expected (h, w) or (m, h, w) to match diff3d {frames.shape}, found {probe}; "
+            f"diff3d: expected (n, h, w), found {frames.shape} of {frames.dtype}; real numbers, no length 0"
+        )
+    check_axis_order("diff3d", frames.shape, arrays["xcoords"].shape[:1] + probe[-2:])
+    n, h, w = frames.shape
+    if len(probe) not in (2, 3) or probe[-2:] != (h, w) or 0 in probe:
+        raise ShapeError(
+            f"probeGuess: expected {(h, w)} or (m, {h}, {w}) to match diff3d {frames.shape}, found {probe}; "
             "frames come first in diff3d"
         )
-    expected = dict.fromkeys(("xcoords", "ycoords", "xcoords_start", "ycoords_start", "scan_index"), (n,))
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(PER_FRAME, (n,))
     for key, shape in (expected | {"bad_pixels": (h, w), "mask": (h, w)}).items():
         if key in arrays and arrays[key].shape != shape:
             raise ShapeError(f"{key}: expected {shape} for diff3d {frames.shape}, found {arrays[key].shape}")
-    if "objectGuess" in arrays and arrays["objectGuess"].ndim != 2:
-        raise ShapeError(f"objectGuess: expected (H, W), found {arrays['objectGuess'].shape}")
-    numbers = dict.fromkeys(("xcoords", "ycoords", "xcoords_start", "ycoords_start"), "uif")
-    for key, dtypes in (numbers | {"probeGuess": "uifc", "objectGuess": "uifc"}).items():
-        if key in arrays and arrays[key].dtype.kind not in dtypes:
-            raise ShapeError(f"{key}: expected numbers, found {arrays[key].shape} of {arrays[key].dtype}")
-        if key in arrays and not np.isfinite(arrays[key]).all():
-            raise ShapeError(f"{key}: expected finite values, found NaN or infinity in {arrays[key].shape}")
+    if "objectGuess" in arrays and (arrays["objectGuess"].ndim != 2 or 0 in arrays["objectGuess"].shape):
+        raise ShapeError(f"objectGuess: expected (H, W), found {arrays['objectGuess'].shape}; no length 0")
+
+
+def _check_numbers(key: str, array: NDArray[Any], dtypes: str) -> None:
+    """Raise unless an array holds finite numbers of some kinds of dtype."""
+    if array.dtype.kind not in dtypes:
+        wanted = "bool" if dtypes == "b" else "numbers"
+        raise ShapeError(f"{key}: expected {wanted}, found {array.shape} of {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ShapeError(f"{key}: expected finite values, found NaN or infinity in {array.shape}")
 
 
 def find_kind(frames: NDArray[Any], kind: DataKind | None = None) -> DataKind:

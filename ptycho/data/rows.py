@@ -61,8 +61,11 @@ class Rows:
         if chosen.ndim == 0:
             row: NDArray[Any] = self.compute(chosen[None])[0][rest]
             return row
-        values = np.asarray(self.select(first))
-        return values[(slice(None), *rest)] if rest else values
+        values = np.asarray(replace(self, index=chosen.ravel()))
+        # A list pairs with further lists, as in numpy; a slice does not.
+        rows = slice(None) if isinstance(first, slice) else np.arange(chosen.size).reshape(chosen.shape)
+        picked: NDArray[Any] = values[(rows, *rest)]
+        return picked
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptycho.errors import ShapeError
 
-__all__ = ["DataKind", "Scan"]
+__all__ = ["DataKind", "Scan", "check_axis_order"]
 
 
 class DataKind(StrEnum):
@@ -57,7 +57,7 @@ class Scan:
     Raises
     ------
     ShapeError
-        If arrays do not fit each other, or diffraction or positions hold NaN or negative values.
+        If arrays do not fit each other or hold NaN, diffraction holds negative values, or no pixel is valid.
     """
 
     name: str
@@ -75,13 +75,17 @@ class Scan:
     def __post_init__(self) -> None:
         self._check_arrays()
         if not self.diffraction.min() >= 0:  # also false when there is a NaN
-            raise ShapeError("diffraction: expected finite values >= 0, found NaN or negative ones")
-        for name in ("diffraction", "probe_positions", "probe", "positions_truth"):
+            raise ShapeError(
+                f"diffraction: expected finite values >= 0, found NaN or negative ones in {self.diffraction.shape}"
+            )
+        for name in ("diffraction", "probe_positions", "probe", "object_truth", "truth_origin", "positions_truth"):
             array = getattr(self, name)
             if array is not None and not np.isfinite(array).all():
-                raise ShapeError(f"{name}: expected finite values, found NaN or infinity")
-        if (self.object_truth is None) != (self.truth_origin is None):
-            raise ShapeError("object_truth and truth_origin: expected both or neither")
+                raise ShapeError(f"{name}: expected finite values, found NaN or infinity in {array.shape}")
+        if not self.mask.any():
+            raise ShapeError(f"mask: expected a pixel to be believed, found none in {self.mask.shape}")
+        if self.pixel_size_m is not None and not 0 < self.pixel_size_m < np.inf:
+            raise ShapeError(f"pixel_size_m: expected metres > 0, found {self.pixel_size_m}")
 
     def _check_arrays(self) -> None:
         """Raise unless the arrays have the dtypes and axes of the record, and fit each other."""
@@ -90,11 +94,17 @@ class Scan:
             ("probe_positions", np.float64, 2),
             ("probe", np.complex64, 3),
             ("mask", np.bool_, 2),
+            ("object_truth", np.complex64, 2),
+            ("truth_origin", np.float64, 1),
+            ("positions_truth", np.float64, 2),
         ):
-            _check_array(name, getattr(self, name), dtype, ndim)
-        if self.positions_truth is not None:
-            _check_array("positions_truth", self.positions_truth, np.float64, 2)
+            if getattr(self, name) is not None:
+                _check_array(name, getattr(self, name), dtype, ndim)
+        for name, shape in (("diffraction", "(n, h, w)"), ("probe", "(m, h, w)"), ("object_truth", "(H, W)")):
+            if getattr(self, name) is not None and 0 in getattr(self, name).shape:
+                raise ShapeError(f"{name}: expected {shape}, found {getattr(self, name).shape}; no length 0")
         n, h, w = self.diffraction.shape
+        check_axis_order("diffraction", (n, h, w), (len(self.probe_positions), *self.probe.shape[1:]))
         for name, found, expected in (
             ("probe_positions", self.probe_positions.shape, (n, 2)),
             ("positions_truth", (n, 2) if self.positions_truth is None else self.positions_truth.shape, (n, 2)),
@@ -106,8 +116,10 @@ class Scan:
                     f"{name}: expected {expected} for diffraction {(n, h, w)}, found {found}; "
                     "frames, positions and probe must come from one scan, frames first"
                 )
-        if n == 0:
-            raise ShapeError("diffraction: expected at least one frame, found (0, ...)")
+        if (self.object_truth is None) != (self.truth_origin is None):
+            raise ShapeError("object_truth and truth_origin: expected both or neither")
+        if self.truth_origin is not None and self.truth_origin.shape != (2,):
+            raise ShapeError(f"truth_origin: expected (2,), found {self.truth_origin.shape}")
 
     @property
     def n_frames(self) -> int:
@@ -156,4 +168,19 @@ def _check_array(name: str, array: NDArray[np.generic], dtype: type[np.generic],
     if array.dtype != dtype or array.ndim != ndim:
         raise ShapeError(
             f"{name}: expected {ndim} axes of {np.dtype(dtype).name}, found {array.shape} of {array.dtype}"
+        )
+
+
+def check_axis_order(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raise if frames (n, h, w) have their axes in another order; other lengths are not looked at here.
+
+    Raises
+    ------
+    ShapeError
+        With the shape found and the shape expected.
+    """
+    if found[:1] != expected[:1] and sorted(found) == sorted(expected):
+        raise ShapeError(
+            f"{name}: expected {expected} by its positions and its probe, found {found}: the axes are in another "
+            "order; frames first, then rows, then columns"
         )

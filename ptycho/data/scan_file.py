@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
-from ptycho.archive import Arrays, load_arrays, parse_json_entry, render_json_entry, save_arrays
+from ptycho.archive import (
+    Arrays,
+    cast_array,
+    check_keys,
+    load_arrays,
+    parse_choice_entry,
+    parse_json_entry,
+    parse_number_entry,
+    parse_text_entry,
+    render_json_entry,
+    save_arrays,
+)
 from ptycho.data.scan import DataKind, Scan
 from ptycho.errors import DataError, ShapeError
 
@@ -23,7 +35,15 @@ _DTYPES = {
     "truth_origin": np.float64,
     "positions_truth": np.float64,
 }
-_OPTIONAL = ("object_truth", "truth_origin", "positions_truth", "pixel_size_m")
+_REQUIRED = {
+    "diffraction": "(n, h, w)",
+    "probe_positions": "(n, 2)",
+    "probe": "(m, h, w)",
+    "mask": "(h, w)",
+    "name": "()",
+    "kind": "()",
+    "provenance": "()",
+}
 
 
 def save_scan(path: Path, scan: Scan) -> None:
@@ -48,26 +68,23 @@ def load_scan(path: Path) -> Scan:
     DataError
         If the file is missing, damaged, of another format, or its arrays do not fit each other.
     """
-    required = [key for key in _DTYPES if key not in _OPTIONAL]
-    arrays = load_arrays(path, required=("format", *required, "name", "kind", "provenance"))
-    if str(arrays["format"]) != FORMAT:
-        raise DataError(f"{path}: format: expected {FORMAT!r}, found {str(arrays['format'])!r}")
+    arrays = load_arrays(path, required={"format": "()"})
+    where = str(path)
+    if (text := parse_text_entry(where, "format", arrays["format"])) != FORMAT:
+        raise DataError(f"{where}: format: expected {FORMAT!r}, found {text!r}")
+    check_keys(arrays, _REQUIRED, where)
     pixel_size = arrays.get("pixel_size_m")
-    try:
-        kind = DataKind(str(arrays["kind"]))
-    except ValueError as error:
-        raise DataError(f"{path}: kind: expected one of {', '.join(DataKind)}: {error}") from error
     return make_scan(
         path,
         **{name: arrays[name] for name in _DTYPES if name in arrays},
-        name=str(arrays["name"]),
-        kind=kind,
-        pixel_size_m=None if pixel_size is None else float(pixel_size.astype(np.float64)),
+        name=parse_text_entry(where, "name", arrays["name"]),
+        kind=parse_choice_entry(where, "kind", arrays["kind"], DataKind),
+        pixel_size_m=None if pixel_size is None else parse_number_entry(where, "pixel_size_m", pixel_size),
         provenance=parse_json_entry(path, "provenance", arrays["provenance"]),
     )
 
 
-def make_scan(path: PurePath, **fields: object) -> Scan:
+def make_scan(path: PurePath, **fields: Any) -> Scan:  # noqa: ANN401 -- the fields of Scan, each of its own type
     """Return `Scan(**fields)` with arrays brought to the record's dtypes; an error names the file.
 
     Raises
@@ -75,11 +92,11 @@ def make_scan(path: PurePath, **fields: object) -> Scan:
     DataError
         If the fields do not make a scan.
     """
-    converted = {
-        name: value if value is None or name not in _DTYPES else np.ascontiguousarray(value, _DTYPES[name])
+    converted: dict[str, Any] = {
+        name: cast_array(str(path), name, value, _DTYPES[name]) if name in _DTYPES and value is not None else value
         for name, value in fields.items()
     }
     try:
-        return Scan(**converted)  # type: ignore[arg-type]
+        return Scan(**converted)
     except ShapeError as error:
         raise DataError(f"{path}: {error}") from error

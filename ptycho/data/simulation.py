@@ -61,10 +61,10 @@ class Simulation:
                 "simulation: expected rows, columns, spokes >= 1 and frames >= 16 px, found "
                 f"{self.rows}, {self.columns}, {self.spokes}, {self.frame_px}"
             )
-        if not (self.step_px > 0 and self.dose > 0 and 0 <= self.jitter <= 0.5):
+        if not (self.step_px > 0 and self.dose > 0 and 0 <= self.jitter <= 0.5 and self.seed >= 0):
             raise ConfigError(
-                "simulation: expected step > 0, dose > 0 and jitter in [0, 0.5], found "
-                f"{self.step_px}, {self.dose}, {self.jitter}"
+                "simulation: expected step > 0, dose > 0, jitter in [0, 0.5] and seed >= 0, found "
+                f"{self.step_px}, {self.dose}, {self.jitter}, {self.seed}"
             )
 
 

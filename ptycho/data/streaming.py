@@ -38,9 +38,10 @@ class Batches:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.batch_size < 1:
+        if self.count < 1 or self.batch_size < 1 or (self.seed is not None and self.seed < 0):
             raise ConfigError(
-                f"batches: expected samples and batch_size >= 1, found {self.count} and {self.batch_size}"
+                "batches: expected samples and batch_size >= 1 and a seed >= 0 or none, found "
+                f"{self.count}, {self.batch_size} and {self.seed}"
             )
 
     def __len__(self) -> int:

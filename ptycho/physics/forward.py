@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ptycho.physics.canvas import split_positions
 from ptycho.physics.patches import extract_patches, scatter_patches
 from ptycho.physics.propagation import ComplexArray, backpropagate, propagate
-from ptycho.physics.shapes import check_patches
+from ptycho.physics.shapes import check_experiment, check_patches
 from ptycho.physics.shift import shift_probe, unshift_probe
 
 __all__ = ["diffract", "diffract_adjoint_object", "diffract_adjoint_probe", "predict_intensity", "predict_patches"]
@@ -47,8 +47,9 @@ def diffract(
     Raises
     ------
     ShapeError
-        If a patch leaves the object.
+        If an array has other axes, or a patch leaves the object.
     """
+    check_experiment(obj.shape, probe.shape, positions.shape)
     corners, remainders = split_positions(positions, origin, (probe.shape[1], probe.shape[2]))
     patches = extract_patches(obj, corners, (probe.shape[1], probe.shape[2]))
     return propagate(shift_probe(probe, remainders) * patches[:, None])
@@ -117,8 +118,9 @@ def predict_intensity(
     Raises
     ------
     ShapeError
-        If a patch leaves the object.
+        If an array has other axes, or a patch leaves the object.
     """
+    check_experiment(obj.shape, probe.shape, positions.shape)
     precision = np.result_type(obj.real.dtype, probe.real.dtype)
     expected = np.empty((len(positions), *probe.shape[1:]), precision)
     for start in range(0, len(positions), SLAB_FRAMES):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.physics.interpolation import sample_windows, spread_windows
-from ptycho.physics.shapes import check_groups, check_inside, check_shape
+from ptycho.physics.shapes import check_axes, check_groups, check_inside, check_shape
 
 __all__ = [
     "SUPPORT_LIMIT",
@@ -58,6 +58,7 @@ def read_offsets(coords_relative: NDArray[np.floating]) -> NDArray[np.floating]:
         If the array is not (B, 1, 2, C).
     """
     found = coords_relative.shape
+    check_axes("coords_relative", found, "(B, 1, 2, C)")
     check_shape("coords_relative", found, (found[0], 1, 2, found[-1]), "published offsets are (B, 1, 2, C) in [x, y]")
     return np.stack(offset_axes(coords_relative), axis=-1)
 
@@ -97,6 +98,7 @@ def sample_groups(
     ShapeError
         If shapes do not fit, or a patch leaves its canvas.
     """
+    check_axes("canvases", canvases.shape, "(B, H, W, 1)")
     b, height, width, _ = canvases.shape
     c = offsets.shape[1]
     check_groups((b, *frame_shape, c), offsets.shape)

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from ptycho.errors import ShapeError
 
-__all__ = ["check_frames", "check_groups", "check_inside", "check_patches", "check_shape", "check_shifts"]
+__all__ = [
+    "check_axes",
+    "check_experiment",
+    "check_frames",
+    "check_groups",
+    "check_inside",
+    "check_patches",
+    "check_shape",
+    "check_shifts",
+]
 
 Shape = Sequence[int | None]  # None where a traced graph does not know the length
 
@@ -31,6 +40,26 @@ def check_shape(name: str, found: Shape, expected: Shape, cure: str) -> None:
         raise ShapeError(f"{name}: expected shape {tuple(expected)}, found {tuple(found)}; {cure}")
 
 
+def check_axes(name: str, found: Shape, axes: str) -> None:
+    """Raise unless an array has the axes that a text such as "(m, h, w)" lists.
+
+    Raises
+    ------
+    ShapeError
+        With the shape found and the axes expected.
+    """
+    if len(found) != axes.count(",") + 1:
+        raise ShapeError(f"{name}: expected {axes.count(',') + 1} axes {axes}, found {tuple(found)}")
+
+
+def check_experiment(obj: Shape, probe: Shape, positions: Shape) -> None:
+    """Raise unless an object is (H, W), its modes are (m, h, w) and the positions (n, 2)."""
+    check_axes("obj", obj, "(H, W)")
+    check_axes("probe", probe, "(m, h, w)")
+    check_axes("positions", positions, "(n, 2)")
+    check_shape("positions", positions, (positions[0], 2), "one (y, x) for each frame")
+
+
 def check_shifts(images: Shape, shifts: Shape) -> None:
     """Raise unless there is one shift (y, x) for each image (..., h, w)."""
     check_shape("shifts", shifts, (*images[:-2], 2), f"one (y, x) for each image of {tuple(images)}")
@@ -38,8 +67,7 @@ def check_shifts(images: Shape, shifts: Shape) -> None:
 
 def check_groups(patches: Shape, offsets: Shape, weights: Shape | None = None) -> None:
     """Raise unless patches (B, h, w, C) have offsets (B, C, 2) and weights (h, w)."""
-    if len(patches) != 4:
-        raise ShapeError(f"patches: expected 4 axes (B, h, w, C), found {tuple(patches)}; channels are the last axis")
+    check_axes("patches", patches, "(B, h, w, C)")
     check_shape("offsets", offsets, (patches[0], patches[3], 2), f"one (y, x) for each patch of {tuple(patches)}")
     if weights is not None:
         check_shape("weights", weights, patches[1:3], "one weight for each pixel of a patch")
@@ -47,6 +75,7 @@ def check_groups(patches: Shape, offsets: Shape, weights: Shape | None = None) -
 
 def check_patches(patches: Shape, probe: Shape) -> None:
     """Raise unless patches (..., h, w) and modes (m, h, w) have one frame."""
+    check_axes("probe", probe, "(m, h, w)")
     check_shape("probe", probe, (probe[0], *patches[-2:]), f"modes (m, h, w) like the patches {tuple(patches)}")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ptycho.backends.tensorflow.windows import (
     add_blocks,
+    as_tensor,
     check_inside_if_known,
     cut_blocks,
     float64,
@@ -18,7 +19,7 @@ from ptycho.backends.tensorflow.windows import (
     spread_windows,
 )
 from ptycho.physics.groups import SUPPORT_LIMIT
-from ptycho.physics.shapes import check_groups, check_patches, check_shifts
+from ptycho.physics.shapes import check_axes, check_experiment, check_groups, check_patches, check_shifts
 from ptycho.physics.translation import Interpolation
 
 __all__ = [
@@ -94,8 +95,10 @@ def scatter_patches(patches: tf.Tensor, corners: ArrayLike, canvas_shape: Shape)
 
 def diffract(obj: tf.Tensor, origin: ArrayLike, probe: tf.Tensor, positions: ArrayLike) -> tf.Tensor:
     """Return the far fields F ψ_jm (n, m, h, w) of an object (H, W) under modes (m, h, w) at positions (n, 2)."""
+    places = float64(positions)
+    check_experiment(obj.shape, probe.shape, places.shape)
     h, w = probe.shape[1:]
-    index = float64(positions) - float64(origin)
+    index = places - float64(origin)
     whole = tf.floor(index + 0.5)
     corners = tf.cast(whole, tf.int64) - tf.constant([h // 2, w // 2], tf.int64)
     patches = extract_patches(obj, corners, (h, w))
@@ -132,6 +135,7 @@ def predict_patches(
 def sample_groups(canvases: tf.Tensor, offsets: ArrayLike, frame_shape: Shape) -> tf.Tensor:
     """Cut the patches (B, h, w, C) of each group from its canvas (B, H, W, 1) at true offsets (B, C, 2)."""
     places = float64(offsets)
+    check_axes("canvases", canvases.shape, "(B, H, W, 1)")
     b, height, width, _ = known_shape(canvases)
     c = places.shape[1]
     check_groups((canvases.shape[0], *frame_shape, c), places.shape)
@@ -154,7 +158,7 @@ def accumulate_groups(
     patches: tf.Tensor, offsets: ArrayLike, weights: ArrayLike, padded_shape: Shape
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return Σ_k T_kᴴ(w O_k) and Σ_k T_kᴴ w, each (B, H, W, 1)."""
-    places, w = float64(offsets), tf.cast(weights, patches.dtype.real_dtype)
+    places, w = float64(offsets), as_tensor(weights, patches.dtype.real_dtype)
     check_groups(patches.shape, places.shape, w.shape)
     numerator = spread_groups(tf.cast(w[..., None], patches.dtype) * patches, places, padded_shape)
     everywhere = tf.broadcast_to(w[..., None], tf.shape(patches))
@@ -211,5 +215,5 @@ def _root_pixels(wave: tf.Tensor) -> tf.Tensor:
 def _detect(fields: tf.Tensor, gain: float, background: ArrayLike, mask: ArrayLike | None) -> tf.Tensor:
     """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
     power = tf.reduce_sum(tf.square(tf.math.real(fields)) + tf.square(tf.math.imag(fields)), axis=-3)
-    expected = gain * power + tf.cast(background, power.dtype)
+    expected = gain * power + as_tensor(background, power.dtype)
     return expected if mask is None else expected * tf.cast(mask, power.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
@@ -11,6 +12,7 @@ from ptycho.physics.shapes import check_inside
 
 __all__ = [
     "add_blocks",
+    "as_tensor",
     "check_inside_if_known",
     "cut_blocks",
     "float64",
@@ -20,9 +22,16 @@ __all__ = [
 ]
 
 
+def as_tensor(values: ArrayLike, dtype: tf.DType) -> tf.Tensor:
+    """Return numbers of Python, numpy or TensorFlow as a tensor of a dtype, never by way of a narrower one."""
+    if isinstance(values, bool | int | float | complex | list | tuple | np.ndarray | np.generic):
+        values = np.asarray(values).astype(dtype.as_numpy_dtype)
+    return tf.cast(values, dtype)
+
+
 def float64(values: ArrayLike) -> tf.Tensor:
     """Return numbers as a float64 tensor."""
-    return tf.cast(values, tf.float64)
+    return as_tensor(values, tf.float64)
 
 
 def known_shape(tensor: tf.Tensor) -> list[Any]:

@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from ptycho.backends.torch import losses, operators
+from ptycho.backends.torch.windows import settle
 
 __all__ = ["asarray", "losses", "operators", "to_numpy"]
 
 
 def asarray(array: NDArray[Any]) -> torch.Tensor:
     """Return a tensor that owns a copy of an array."""
-    return torch.tensor(np.asarray(array))
+    return torch.tensor(settle(np.asarray(array)))
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
+from ptycho.backends.torch.windows import as_tensor
 from ptycho.physics.shapes import check_frames, check_shape
 from ptycho.physics.statistics import LAMBDA_FLOOR, SERIES_FROM, deviance_table
 
@@ -58,7 +59,7 @@ def complex_mae(truth: torch.Tensor, estimate: torch.Tensor, mask: ArrayLike | N
 
 def _known(counts: torch.Tensor, model: torch.Tensor, mask: ArrayLike | None) -> torch.Tensor | None:
     """Return the mask as a tensor, once all shapes fit."""
-    mask = None if mask is None else torch.as_tensor(mask, device=model.device)
+    mask = None if mask is None else as_tensor(mask, model)
     check_frames(counts.shape, model.shape, None if mask is None else mask.shape)
     return mask
 

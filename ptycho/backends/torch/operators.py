@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ptycho.backends.torch.windows import (
     add_blocks,
+    as_tensor,
     check_inside_if_known,
     cut_blocks,
     float64,
@@ -14,7 +15,7 @@ from ptycho.backends.torch.windows import (
     spread_windows,
 )
 from ptycho.physics.groups import SUPPORT_LIMIT
-from ptycho.physics.shapes import check_groups, check_patches, check_shifts
+from ptycho.physics.shapes import check_axes, check_experiment, check_groups, check_patches, check_shifts
 from ptycho.physics.translation import Interpolation
 
 __all__ = [
@@ -74,22 +75,24 @@ def translate(images: torch.Tensor, shifts: ArrayLike, *, kind: str = Interpolat
 
 def extract_patches(canvas: torch.Tensor, corners: ArrayLike, frame_shape: Shape) -> torch.Tensor:
     """Return the patches (n, h, w) of a canvas (H, W) at whole-pixel corners (n, 2)."""
-    whole = torch.as_tensor(corners, device=canvas.device).long()
+    whole = as_tensor(corners, canvas).long()
     check_inside_if_known(whole, frame_shape, (canvas.shape[0], canvas.shape[1]))
     return cut_blocks(canvas[None], torch.zeros_like(whole[:, 0]), whole, frame_shape)
 
 
 def scatter_patches(patches: torch.Tensor, corners: ArrayLike, canvas_shape: Shape) -> torch.Tensor:
     """Add patches (n, h, w) into an empty canvas (H, W) at whole-pixel corners (n, 2)."""
-    whole = torch.as_tensor(corners, device=patches.device).long()
+    whole = as_tensor(corners, patches).long()
     check_inside_if_known(whole, (patches.shape[1], patches.shape[2]), canvas_shape)
     return add_blocks(patches, torch.zeros_like(whole[:, 0]), whole, (1, *canvas_shape))[0]
 
 
 def diffract(obj: torch.Tensor, origin: ArrayLike, probe: torch.Tensor, positions: ArrayLike) -> torch.Tensor:
     """Return the far fields F ψ_jm (n, m, h, w) of an object (H, W) under modes (m, h, w) at positions (n, 2)."""
+    places = float64(positions, obj)
+    check_experiment(obj.shape, probe.shape, places.shape)
     h, w = probe.shape[1:]
-    index = float64(positions, obj) - float64(origin, obj)
+    index = places - float64(origin, obj)
     whole = torch.floor(index + 0.5)
     corners = whole.long() - torch.tensor([h // 2, w // 2], device=obj.device)
     patches = extract_patches(obj, corners, (h, w))
@@ -126,6 +129,7 @@ def predict_patches(
 def sample_groups(canvases: torch.Tensor, offsets: ArrayLike, frame_shape: Shape) -> torch.Tensor:
     """Cut the patches (B, h, w, C) of each group from its canvas (B, H, W, 1) at true offsets (B, C, 2)."""
     places = float64(offsets, canvases)
+    check_axes("canvases", canvases.shape, "(B, H, W, 1)")
     b, height, width, _ = canvases.shape
     c = places.shape[1]
     check_groups((b, *frame_shape, c), places.shape)
@@ -149,7 +153,7 @@ def accumulate_groups(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return Σ_k T_kᴴ(w O_k) and Σ_k T_kᴴ w, each (B, H, W, 1)."""
     places = float64(offsets, patches)
-    w = torch.as_tensor(weights, dtype=patches.real.dtype, device=patches.device)
+    w = as_tensor(weights, patches, patches.real.dtype)
     check_groups(patches.shape, places.shape, w.shape)
     numerator = spread_groups(w[..., None] * patches, places, padded_shape)
     return numerator, spread_groups(w[..., None].expand(patches.shape), places, padded_shape)
@@ -200,5 +204,5 @@ def _ramps(offsets: torch.Tensor, shape: Shape) -> torch.Tensor:
 def _detect(fields: torch.Tensor, gain: float, background: ArrayLike, mask: ArrayLike | None) -> torch.Tensor:
     """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
     power = (fields.real.square() + fields.imag.square()).sum(dim=-3)
-    expected = gain * power + torch.as_tensor(background, dtype=power.dtype, device=power.device)
-    return expected if mask is None else expected * torch.as_tensor(mask, device=power.device)
+    expected = gain * power + as_tensor(background, power, power.dtype)
+    return expected if mask is None else expected * as_tensor(mask, power)

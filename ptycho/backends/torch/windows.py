@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch.nn.functional import pad
 
 from ptycho.physics.shapes import check_inside
 
-__all__ = ["add_blocks", "check_inside_if_known", "cut_blocks", "float64", "sample_windows", "spread_windows"]
+__all__ = [
+    "add_blocks",
+    "as_tensor",
+    "check_inside_if_known",
+    "cut_blocks",
+    "float64",
+    "sample_windows",
+    "settle",
+    "spread_windows",
+]
+
+
+def settle(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array with strides and a byte order that torch takes; a graph being compiled cannot look at them."""
+    return array if torch.compiler.is_compiling() else np.asarray(array, array.dtype.newbyteorder("="), order="C")
+
+
+def as_tensor(values: ArrayLike, like: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Return numbers of Python, numpy or torch on the device of a tensor; any strides and byte order will do."""
+    settled = settle(values) if isinstance(values, np.ndarray) else values
+    return torch.as_tensor(settled, dtype=dtype, device=like.device)
 
 
 def float64(values: ArrayLike, like: torch.Tensor) -> torch.Tensor:
     """Return numbers as a float64 tensor on the device of another."""
-    return torch.as_tensor(values, dtype=torch.float64, device=like.device)
+    return as_tensor(values, like, torch.float64)
 
 
 def check_inside_if_known(points: torch.Tensor, window_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:

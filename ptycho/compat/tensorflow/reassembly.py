@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ptycho.backends.tensorflow.operators import merge_groups
 from ptycho.compat.params import get_padded_size
 from ptycho.physics.groups import offset_axes
-from ptycho.physics.shapes import check_shape
+from ptycho.physics.shapes import check_axes, check_shape
 
 __all__ = ["ReassemblePatchesLayer", "mk_reassemble_position_batched_real"]
 
@@ -46,6 +46,7 @@ def _reassemble_position_batched(
     """
     size = get_padded_size() if padded_size is None else padded_size
     patches, published = tf.convert_to_tensor(imgs), tf.convert_to_tensor(offsets_xy)
+    check_axes("imgs", patches.shape, "(B, N, N, C)")
     total, h, w, c = patches.shape
     check_shape("offsets_xy", published.shape, (total, 1, 2, c), "published offsets are (B, 1, 2, C) in [x, y]")
     offsets = tf.stack(offset_axes(published), axis=-1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import ptycho.compat.cache
+from ptycho.archive import load_arrays
 from ptycho.cache import _hash_numpy, _hash_payload, _normalize_for_hash, memoize_raw_data
 from ptycho.data import DataKind
 from ptycho.errors import ConfigError
@@ -136,6 +137,23 @@ def test_the_librarys_version_and_the_functions_source_are_in_the_key(
     assert len(calls) == 3
 
 
+def test_functions_of_one_source_that_enclose_different_values_share_no_key(tmp_path: Path) -> None:
+    calls: list[float] = []
+
+    def define(scale: Any) -> Callable[[int], RawData]:
+        @memoize_raw_data(cache_dir=tmp_path)
+        def make(seed: int) -> RawData:
+            calls.append(seed)  # grows with every call, and is no part of the key
+            return make_raw(seed, float(np.sum(scale)))
+
+        return make
+
+    for scale in (2.0, 3.0, (2.0, 1.5), np.array([1.0, 3.5])):
+        first, again = define(scale)(7), define(scale)(7)
+        assert first.diff3d.max() == again.diff3d.max() == make_raw(7, float(np.sum(scale))).diff3d.max()
+    assert len(calls) == 4
+
+
 @pytest.mark.parametrize("kept", [0, 0.3, 0.9, 0.999])
 def test_a_damaged_file_is_computed_again(counted: Any, tmp_path: Path, kept: float) -> None:
     make, calls = counted
@@ -169,6 +187,22 @@ def test_a_pickle_in_the_caches_place_is_not_loaded(counted: Any, tmp_path: Path
     np.savez(path, format=np.array(["ptycho-raw/1"], dtype=object), allow_pickle=True)
     make(3)
     assert len(calls) == 2
+
+
+def test_a_file_that_lacks_a_field_is_computed_again(counted: Any, tmp_path: Path) -> None:
+    """Its reader could fill in a mask, or take the nominal positions for the others: a hit would not be the miss."""
+    make, calls = counted
+    expected = make(3)
+    (path,) = tmp_path.iterdir()
+    arrays = load_arrays(path)
+    for key in arrays:
+        np.savez(path, **{name: array for name, array in arrays.items() if name != key})
+        np.testing.assert_array_equal(make(3).mask, expected.mask)
+    assert len(calls) == 1 + len(arrays) - 1  # objectGuess alone may be missing
+    np.save(path.with_suffix(".npy"), np.ones(3))
+    path.with_suffix(".npy").rename(path)
+    make(3)
+    assert len(calls) == 1 + len(arrays)
 
 
 def test_another_result_than_a_data_set_is_refused(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_scan_becomes_a_data_set_in_its_truths_frame_and_back(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"diff3d": np.ones((6, 8, 7), int)}, r"probeGuess: expected .*\(6, 8, 7\), found \(6, 8\); frames come first"),
+        ({"diff3d": np.ones((6, 8, 7), int)}, r"diff3d: expected \(7, 6, 8\) .* found \(6, 8, 7\).*frames first"),
         ({"diff3d": np.ones((6, 6, 8), int)}, r"xcoords: expected \(6,\) for diff3d \(6, 6, 8\), found \(7,\)"),
         ({"diff3d": np.ones((7, 6, 8)) * np.nan}, r"diff3d: expected finite values >= 0, .* in \(7, 6, 8\)"),
         ({"diff3d": -np.ones((7, 6, 8), int)}, r"diff3d: expected finite values >= 0, .* in \(7, 6, 8\)"),
@@ -154,7 +154,7 @@ def test_a_wrong_file_is_named_with_key_and_shapes(
 def test_missing_keys_and_truncated_files_are_named(raw: RawData, tmp_path: Path, ending: str) -> None:
     arrays = published()
     del arrays["probeGuess"]
-    with pytest.raises(DataError, match=r"expected key 'probeGuess', found diff3d \(7, 6, 8\)"):
+    with pytest.raises(DataError, match=r"expected key 'probeGuess' \(m, h, w\), found diff3d \(7, 6, 8\)"):
         RawData.from_file(write(tmp_path / f"missing{ending}", arrays))
     path = tmp_path / f"short{ending}"
     raw.save(path)

@@ -108,3 +108,5 @@ def test_impossible_groups_are_named() -> None:
         group_frames(positions.T, 4)
     with pytest.raises(DataError, match="found NaN"):
         group_frames(positions * np.nan, 4)
+    with pytest.raises(ConfigError, match="expected a seed >= 0, found -1"):
+        group_frames(positions, 4, seed=-1)

@@ -74,6 +74,11 @@ def test_frames_of_another_shape_than_the_normalisation_are_refused() -> None:
         (..., 2),
         np.int64(7),
         slice(0, 0),
+        ([4, 1], [2, 0]),
+        ([4, 1, 4], slice(None), [2, 0, 3]),
+        (slice(1, 4), [0, 1, 2], [3, 0, 1]),
+        np.array([[3, 1], [0, 3]]),
+        (np.array([[3, 1], [0, 3]]), 2),
     ],
     ids=str,
 )

@@ -51,7 +51,7 @@ def test_a_missing_key_is_named_with_what_is_there(small_scan: Scan, tmp_path: P
     arrays = load_arrays(path)
     del arrays["probe"]
     save_arrays(path, arrays)
-    with pytest.raises(DataError, match=r"expected key 'probe', found diffraction \(63, 32, 32\)"):
+    with pytest.raises(DataError, match=r"expected key 'probe' \(m, h, w\), found diffraction \(63, 32, 32\)"):
         load_scan(path)
 
 
@@ -76,7 +76,7 @@ def test_wrong_arrays_are_named_with_found_and_expected(small_scan: Scan) -> Non
     with pytest.raises(ShapeError, match=r"positions_truth: expected \(n, 2\), found none"):
         small_scan.at_true_positions()
     frames_last = np.ascontiguousarray(small_scan.diffraction.transpose(1, 2, 0))
-    with pytest.raises(ShapeError, match=r"probe_positions: expected \(32, 2\) .* found \(63, 2\).*frames first"):
+    with pytest.raises(ShapeError, match=r"diffraction: expected \(63, 32, 32\) .* found \(32, 32, 63\).*frames first"):
         replace(small_scan, diffraction=frames_last)
 
 

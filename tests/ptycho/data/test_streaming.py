@@ -24,5 +24,7 @@ def test_epochs_differ_and_a_seed_repeats_them() -> None:
 
 
 def test_no_samples_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="found 0 and 4"):
+    with pytest.raises(ConfigError, match="found 0, 4 and None"):
         Batches(0, 4)
+    with pytest.raises(ConfigError, match="a seed >= 0 or none, found 9, 4 and -1"):
+        Batches(9, 4, seed=-1)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ptycho.backends import Backend, load
+from ptycho.errors import ShapeError
 from ptycho.physics.propagation import backpropagate, propagate
 from ptycho.physics.registry import OPERATORS, Operator
 from ptycho.physics.setting import Setting, make_setting
@@ -102,6 +103,64 @@ def test_numpy_keeps_single_precision(operator: Operator) -> None:
     if not operator.name.startswith("deviance_ratio"):  # float64 by intent
         assert found.dtype in (np.complex64, np.float32)
     assert_close(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_of_numpy_may_lie_in_memory_as_they_like(backend: str) -> None:
+    """Positions read backwards, a probe turned around, frames of another byte order: views that numpy users make."""
+    chosen = load(backend)
+    s = make_setting((7, 9), seed=4, modes=3)
+
+    def predict(probe: NDArray[Any], positions: NDArray[Any], mask: NDArray[Any], background: NDArray[Any]) -> Any:
+        model = chosen.operators.predict_intensity(
+            chosen.asarray(s.obj), s.origin, chosen.asarray(probe), positions, background=background, mask=mask
+        )
+        loss = chosen.losses.poisson_nll(chosen.asarray(s.counts), model, mask)
+        return chosen.to_numpy(model), chosen.to_numpy(loss)
+
+    def read_backwards(array: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(array[::-1, ::-1]).astype(array.dtype.newbyteorder(">"))[::-1, ::-1]
+
+    expected = predict(s.probe, s.positions, s.mask, s.weights)
+    found = predict(*map(read_backwards, (s.probe, s.positions, s.mask, s.weights)))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
+    patches = chosen.asarray(s.patches)
+    merged, again = (
+        chosen.to_numpy(chosen.operators.merge_groups(patches, turn(s.offsets), turn(s.weights), s.padded)[0])
+        for turn in (lambda array: array, read_backwards)
+    )
+    np.testing.assert_allclose(merged, again, atol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_of_python_keep_their_digits(backend: str) -> None:
+    """A background of 0.3 is 0.3 in float64, not the float32 next to it."""
+    chosen = load(backend)
+    s = make_setting((7, 9), seed=4)
+    frames, probe = chosen.asarray(s.frames), chosen.asarray(s.probe)
+    dark, lit = (chosen.operators.predict_patches(frames, probe, gain=1e-9, background=b) for b in (0.0, 0.3))
+    np.testing.assert_allclose(chosen.to_numpy(lit) - chosen.to_numpy(dark), 0.3, rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_with_other_axes_are_named(backend: str) -> None:
+    chosen = load(backend)
+    s = make_setting((7, 9))
+    obj, probe = chosen.asarray(s.obj), chosen.asarray(s.probe)
+    for changed, message in (
+        ((obj, s.origin, probe[0], s.positions), r"probe: expected 3 axes \(m, h, w\), found \(7, 9\)"),
+        ((obj[None], s.origin, probe, s.positions), r"obj: expected 2 axes \(H, W\), found \(1, "),
+        ((obj, s.origin, probe, s.positions.T), r"positions: expected shape \(2, 2\), found \(2, 5\)"),
+        ((obj, s.origin, probe, s.positions[0]), r"positions: expected 2 axes \(n, 2\), found \(2,\)"),
+    ):
+        for function in (chosen.operators.diffract, chosen.operators.predict_intensity):
+            with pytest.raises(ShapeError, match=message):
+                function(*changed)
+    with pytest.raises(ShapeError, match=r"canvases: expected 4 axes \(B, H, W, 1\), found"):
+        chosen.operators.sample_groups(chosen.asarray(s.canvases)[..., 0], s.offsets, s.frame_shape)
+    with pytest.raises(ShapeError, match=r"probe: expected 3 axes \(m, h, w\), found \(7, 9\)"):
+        chosen.operators.predict_patches(chosen.asarray(s.frames), probe[0])
 
 
 @pytest.mark.parametrize("backend", PORTS)
