@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.backends import load
-from ptycho.errors import ShapeError
+from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.physics.groups import divide_on_support
-from ptycho.physics.shapes import check_groups, check_inside
+from ptycho.physics.shapes import check_axes, check_groups, check_inside
 
 __all__ = ["Stitched", "Stitcher", "Weighting", "make_weights", "stitch_groups"]
 
@@ -59,9 +59,20 @@ class Stitcher:
         (h, w) ≥ 0, see `make_weights`.
     backend
         Whose operators do the work; results are numpy's.
+
+    Raises
+    ------
+    ShapeError
+        If the weights are not (h, w), finite, ≥ 0 and somewhere above 0.
     """
 
     def __init__(self, canvas: Canvas, weights: NDArray[np.floating], *, backend: str = "numpy") -> None:
+        check_axes("weights", weights.shape, "(h, w)")
+        if not (weights.min(initial=0) >= 0 and 0 < weights.max(initial=0) < np.inf):  # also false when there is a NaN
+            raise ShapeError(
+                f"weights: expected finite values >= 0, some of them above, found {weights.min(initial=0)} to "
+                f"{weights.max(initial=0)} in {weights.shape}"
+            )
         self._canvas = canvas
         self._weights = weights
         self._backend = load(backend)
@@ -147,9 +158,13 @@ def stitch_groups(
     Raises
     ------
     ShapeError
-        If shapes do not fit, or a patch leaves the canvas.
+        If shapes do not fit, weights are wrong, or a patch leaves the canvas.
+    ConfigError
+        If the slab is smaller than one group.
     """
     check_groups(patches.shape, positions.shape, weights.shape)
+    if slab < 1:
+        raise ConfigError(f"slab: expected at least 1 group, found {slab}")
     if canvas is None:
         canvas = make_canvas(positions.reshape(-1, 2), (patches.shape[1], patches.shape[2]))
     stitcher = Stitcher(canvas, weights, backend=backend)

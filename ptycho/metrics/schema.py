@@ -17,6 +17,7 @@ __all__ = [
     "FrameSetScores",
     "GaugeFacts",
     "HalfSetScores",
+    "ImageFacts",
     "Metrics",
     "RefitScores",
     "ScanFacts",
@@ -218,6 +219,28 @@ class StarScores:
 
 
 @dataclass(frozen=True)
+class ImageFacts:
+    """Scores of one image against the true one; see `ptycho.metrics.images.ImageScores`.
+
+    Attributes
+    ----------
+    mae, mse
+        Mean |A − B| and |A − B|² over the covered region.
+    psnr, ssim, ms_ssim
+        Signal to noise in dB, structural similarity at one scale and over five.
+    data_range
+        The range that these three refer to.
+    """
+
+    mae: float
+    mse: float
+    psnr: float | None
+    ssim: float | None
+    ms_ssim: float | None
+    data_range: float
+
+
+@dataclass(frozen=True)
 class TruthScores:
     """Comparison with a known object, after gauge and registration.
 
@@ -227,6 +250,8 @@ class TruthScores:
         ‖cO − T‖ / ‖T‖ over the covered region, c the best complex number.
     amplitude_correlation, phase_correlation
         Pearson correlation of |O| with |T|, and of exp(i arg O) with exp(i arg T).
+    amplitude, phase
+        Image scores of the same pairs.
     half
         Where the ring correlation with the truth falls below 0.5.
     shift_px
@@ -236,6 +261,8 @@ class TruthScores:
     complex_error: float
     amplitude_correlation: float
     phase_correlation: float
+    amplitude: ImageFacts
+    phase: ImageFacts
     half: ThresholdCrossing
     shift_px: tuple[float, float]
 

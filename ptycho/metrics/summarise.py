@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from ptycho.metrics.criteria import CRITERIA, judge
 from ptycho.metrics.fidelity import FrameScores, bootstrap_error
 from ptycho.metrics.frc import Crossing, find_crossing
 from ptycho.metrics.gauge import Gauged
+from ptycho.metrics.images import ImageScores
 from ptycho.metrics.measure import Evaluation, FrameSetFit
 from ptycho.metrics.registration import FloatArray
 from ptycho.metrics.schema import (
@@ -15,6 +18,7 @@ from ptycho.metrics.schema import (
     FrameSetScores,
     GaugeFacts,
     HalfSetScores,
+    ImageFacts,
     Metrics,
     RefitScores,
     ScanFacts,
@@ -179,9 +183,17 @@ def _summarise_truth(evaluation: Evaluation, undefined: dict[str, str]) -> Truth
         complex_error=truth.complex_error,
         amplitude_correlation=truth.amplitude_correlation,
         phase_correlation=truth.phase_correlation,
+        amplitude=_describe_image(truth.amplitude, "truth.amplitude", undefined),
+        phase=_describe_image(truth.phase, "truth.phase", undefined),
         half=_describe_crossing(half, evaluation.scan.pixel_size_m, "truth.half", undefined),
         shift_px=_pair(truth.aligned.shift),
     )
+
+
+def _describe_image(scores: ImageScores, key: str, undefined: dict[str, str]) -> ImageFacts:
+    """Return the scores of an image; what is undefined gets its reason under `key`."""
+    undefined |= {f"{key}.{name}": reason for name, reason in scores.undefined.items()}
+    return ImageFacts(**{item.name: getattr(scores, item.name) for item in fields(ImageFacts)})
 
 
 def _describe_crossing(

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.metrics.frc import RingCorrelation, ring_correlation
+from ptycho.metrics.images import ImageScores, compare_images
 from ptycho.metrics.registration import Aligned, FloatArray, Placed, align
 
 __all__ = ["TruthComparison", "compare_to_truth"]
+
+INSIDE = 0.5  # of the window's maximum: interpolation mixes what lies outside the region into its rim
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,8 @@ class TruthComparison:
         Pearson correlation of |O| and |T| under the window; 0 if either is constant.
     phase_correlation
         Correlation of exp(i arg O) and exp(i arg T) about their means, so that wrapping does not matter.
+    amplitude, phase
+        Scores of |cO| against |T| and of exp(i arg cO) against exp(i arg T), where the window is at least one half.
     curve
         Ring correlation with the truth.
     aligned
@@ -34,6 +39,8 @@ class TruthComparison:
     complex_error: float
     amplitude_correlation: float
     phase_correlation: float
+    amplitude: ImageScores
+    phase: ImageScores
     curve: RingCorrelation
     aligned: Aligned
 
@@ -56,11 +63,14 @@ def compare_to_truth(result: Placed, truth: Placed) -> TruthComparison:
     aligned = align(truth, result)
     known, found, window = aligned.reference, aligned.moving, aligned.window
     factor = (window * found.conj() * known).sum() / (window * np.square(np.abs(found))).sum()
-    misfit = (window * np.square(np.abs(factor * found - known))).sum()
+    fitted, inside = factor * found, window >= INSIDE * window.max()
+    misfit = (window * np.square(np.abs(fitted - known))).sum()
     return TruthComparison(
         complex_error=float(np.sqrt(misfit / (window * np.square(np.abs(known))).sum())),
         amplitude_correlation=_correlate(np.abs(found), np.abs(known), window),
         phase_correlation=_correlate(np.exp(1j * np.angle(found)), np.exp(1j * np.angle(known)), window),
+        amplitude=compare_images(np.abs(known), np.abs(fitted), inside),
+        phase=compare_images(np.exp(1j * np.angle(known)), np.exp(1j * np.angle(fitted)), inside),
         curve=ring_correlation(known, found, window),
         aligned=aligned,
     )

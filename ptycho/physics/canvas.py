@@ -50,7 +50,16 @@ def make_canvas(positions: NDArray[np.float64], frame_shape: tuple[int, int], ma
     -------
     Canvas
         With an integer-valued origin.
+
+    Raises
+    ------
+    ShapeError
+        If the positions are not (n, 2), n > 0, or not finite.
     """
+    if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
+        raise ShapeError(f"positions: expected (n, 2), n > 0, found {positions.shape}")
+    if not np.isfinite(positions).all():
+        raise ShapeError(f"positions: expected finite values, found NaN or infinity in {positions.shape}")
     centre = np.array(frame_shape) // 2
     lowest = np.floor(positions.min(axis=0) + 0.5) - centre - margin
     highest = np.floor(positions.max(axis=0) + 0.5) - centre + np.array(frame_shape) + margin

@@ -80,6 +80,8 @@ def test_a_good_reconstruction_of_a_known_object_scores_well(folder: Path, tmp_p
     assert metrics["criteria"]["spokes"]["passed"] is None  # nobody said that it is a star
     assert metrics["truth"]["phase_correlation"] > 0.95
     assert metrics["truth"]["amplitude_correlation"] > 0.9
+    assert min(metrics["truth"][image]["ssim"] for image in ("amplitude", "phase")) > 0.5
+    assert "coarsest of 5 scales" in metrics["undefined"]["truth.phase.ms_ssim"]
     assert np.abs(metrics["truth"]["shift_px"]).max() < 0.5
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ptycho.errors import ShapeError
+from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.physics.groups import accumulate_canvas, sample_groups
 from ptycho.stitching import Stitcher, make_weights, stitch_groups
@@ -128,6 +128,23 @@ def test_a_canvas_without_room_to_spare_is_enough() -> None:
 def test_stitching_nothing_is_refused() -> None:
     with pytest.raises(ShapeError, match="at least one group"):
         Stitcher(Canvas((9, 12), np.zeros(2)), np.ones((6, 7))).result()
+
+
+@pytest.mark.parametrize("weights", [np.zeros((6, 7)), -np.ones((6, 7)), np.full((6, 7), np.nan), np.ones(6)], ids=str)
+def test_weights_that_weigh_nothing_are_refused(weights: NDArray[np.float64]) -> None:
+    with pytest.raises(ShapeError, match="weights: expected"):
+        Stitcher(Canvas((9, 12), np.zeros(2)), weights)
+
+
+def test_impossible_slabs_and_positions_are_named() -> None:
+    patches, positions, weights = np.ones((2, 6, 7, 1)), np.zeros((2, 1, 2)), np.ones((6, 7))
+    for slab in (0, -1):
+        with pytest.raises(ConfigError, match=f"slab: expected at least 1 group, found {slab}"):
+            stitch_groups(patches, positions, weights, slab=slab)
+    with pytest.raises(ShapeError, match=r"positions: expected finite values, found NaN or infinity in \(2, 2\)"):
+        stitch_groups(patches, positions * np.nan, weights)
+    with pytest.raises(ShapeError, match=r"positions: expected \(n, 2\), n > 0, found \(0, 2\)"):
+        stitch_groups(patches[:0], positions[:0], weights)
 
 
 def test_weights_are_the_probes_power_or_flat_or_the_middle() -> None:

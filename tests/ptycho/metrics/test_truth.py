@@ -53,3 +53,30 @@ def test_amplitude_and_phase_are_judged_apart() -> None:
     flat = compare_to_truth(place(np.exp(1j * np.angle(truth)), rim=15), place(truth))
     assert abs(flat.amplitude_correlation) < 0.15
     assert flat.phase_correlation > 0.99
+
+
+def test_a_truth_compared_with_itself_scores_perfectly_in_any_constant_and_any_plane_of_phase() -> None:
+    truth = make_truth()
+    for scale, slope in ((1.0, (0.0, 0.0)), (0.02, (1.3, -2.4)), (40.0, (-0.001, 0.0004))):
+        turned = scale * truth * plane(SHAPE, np.array(slope), 2.0)
+        found = compare_to_truth(place(turned, rim=10), place(truth))
+        np.testing.assert_allclose(found.curve.correlation, 1, atol=1e-9)
+        assert found.complex_error < 1e-9
+        for image in (found.amplitude, found.phase):
+            assert image.mae < 1e-9
+            assert image.ssim == pytest.approx(1, abs=1e-9)
+
+
+def test_no_score_sees_a_constant_or_a_plane_of_phase() -> None:
+    rng = np.random.default_rng(9)
+    truth = make_truth()
+    noisy = truth + 0.2 * (rng.standard_normal(SHAPE) + 1j * rng.standard_normal(SHAPE))
+    expected = compare_to_truth(place(noisy, rim=10), place(truth))
+    for scale, slope in ((1.0, (0.31, -0.17)), (0.02, (2.9, -3.0)), (40.0, (-0.001, 0.0004))):
+        found = compare_to_truth(place(scale * noisy * plane(SHAPE, np.array(slope), -2.0), rim=10), place(truth))
+        np.testing.assert_allclose(found.curve.correlation, expected.curve.correlation, atol=1e-6)
+        for one, other in ((found, expected), (found.amplitude, expected.amplitude), (found.phase, expected.phase)):
+            for name in ("complex_error", "amplitude_correlation", "phase_correlation", "mae", "mse", "psnr", "ssim"):
+                if hasattr(one, name):
+                    assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-6), name
+    assert 0.1 < expected.phase.mae < 1  # the scores have something to lose
