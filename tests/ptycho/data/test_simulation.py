@@ -1,5 +1,7 @@
 """Simulated scans have the dose that was asked for, and a truth that explains them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,17 @@ def test_the_measured_dose_is_the_one_asked_for() -> None:
     assert abs(scan.photons_per_frame - 2e4) < 3 * np.sqrt(2e4 / scan.n_frames)
     assert (scan.diffraction == np.round(scan.diffraction)).all()
     assert scan.provenance["settings"]["dose"] == 2e4  # type: ignore[index]
+
+
+@pytest.mark.parametrize("dose", [30.0, 4e3, 1e6])
+def test_twice_the_dose_gives_twice_the_counts(dose: float) -> None:
+    once, twice = (simulate(replace(SETTINGS, dose=factor * dose)).photons_per_frame for factor in (1, 2))
+    assert once is not None
+    assert twice is not None
+    error = np.sqrt((2 + 4) * dose / 30)  # of twice − 2 · once, over 30 frames
+    assert abs(twice - 2 * once) < 5 * error
+    if dose > 1e3:
+        assert abs(twice - np.sqrt(2) * once) > 20 * error
 
 
 def test_one_seed_repeats_and_two_differ() -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from ptycho.data import Scan
 from ptycho.data.simulation import Simulation, simulate
 from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.metrics.gauge import fix_gauge
+from ptycho.metrics.truth import compare_to_truth
 from ptycho.physics import make_canvas, predict_intensity
 from ptycho.solvers import Reconstruction, RPIEOptions, load_reconstruction, reconstruct, save_reconstruction
 from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
@@ -52,6 +55,37 @@ def test_the_object_is_found(scan: Scan, result: Reconstruction) -> None:
     found = result.object * seen * free_plane(result.object * truth.conj())
     scale = np.vdot(found, truth) / np.vdot(found, found)
     assert np.linalg.norm(scale * found - truth) < 0.1 * np.linalg.norm(truth)
+
+
+def test_a_reconstruction_lies_where_its_truth_does() -> None:
+    """A skewed scan far from the origin, h != w, three modes off the frame's middle; both in the gauge."""
+    rng = np.random.default_rng(6)
+    h, w = 36, 25
+    y, x = np.indices((h, w)) - np.array((h // 2 - 2, w // 2 + 1))[:, None, None]
+    beam = np.exp(-((y / 6) ** 2 + (x / 4.5) ** 2) / 2)
+    modes = np.stack([beam * np.exp(0.02j * (y**2 + x**2)), 0.4 * beam * x / 5, 0.2j * beam * y / 6])
+    modes *= np.sqrt(1e5 / np.square(np.abs(modes)).sum())
+    grid = np.indices((9, 9)).reshape(2, -1).T * (4.0, 3.2) + rng.uniform(-1, 1, (81, 2))
+    positions = grid @ np.array([[1.0, 0.35], [-0.25, 0.9]]) + (-40.0, 1000.3)
+    canvas = make_canvas(positions, (h, w))
+    grain = [scipy.ndimage.gaussian_filter(rng.standard_normal(canvas.shape), 2) for _ in range(2)]
+    truth = (0.8 + 0.8 * grain[0]) * np.exp(3j * grain[1])
+    scan = Scan(
+        name="skewed",
+        diffraction=rng.poisson(predict_intensity(truth, canvas.origin, modes, positions)).astype(np.float32),
+        probe_positions=positions,
+        probe=modes.astype(np.complex64),
+        mask=np.ones((h, w), bool),
+    )
+    result = reconstruct(scan, options=RPIEOptions(epochs=15, modes=3, batch_frames=8, threads=1))
+    found = fix_gauge(result.object, result.probe, result.origin, positions)
+    known = fix_gauge(truth, modes, canvas.origin, positions)
+    agreed = compare_to_truth(found.image, known.image)
+    assert np.abs(agreed.aligned.shift).max() < 0.1  # what the origins do not say already
+    assert min(agreed.amplitude_correlation, agreed.phase_correlation) > 0.9
+    off = np.array([1.5, -2.0])
+    moved = compare_to_truth(replace(found.image, origin=found.image.origin + off), known.image)
+    np.testing.assert_allclose(moved.aligned.shift - agreed.aligned.shift, off, atol=0.05)
 
 
 def test_the_misfit_nears_the_shot_noise(scan: Scan, result: Reconstruction) -> None:
