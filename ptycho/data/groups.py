@@ -95,7 +95,7 @@ def group_frames(
         If positions are not finite, or no frame has enough neighbours.
     """
     _check_request(positions, size, neighbours, n_groups)
-    if seed < 0:
+    if not isinstance(seed, int | np.integer) or seed < 0:
         raise ConfigError(f"groups: expected a seed >= 0, found {seed}")
     near, distance = _find_near(positions, min(neighbours, len(positions) - 1))
     within = distance <= (np.inf if max_distance is None else max_distance)

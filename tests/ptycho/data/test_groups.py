@@ -108,5 +108,6 @@ def test_impossible_groups_are_named() -> None:
         group_frames(positions.T, 4)
     with pytest.raises(DataError, match="found NaN"):
         group_frames(positions * np.nan, 4)
-    with pytest.raises(ConfigError, match="expected a seed >= 0, found -1"):
-        group_frames(positions, 4, seed=-1)
+    for seed in (-1, None):  # a generator that is not seeded repeats nothing
+        with pytest.raises(ConfigError, match=f"expected a seed >= 0, found {seed}"):
+            group_frames(positions, 4, seed=seed)  # type: ignore[arg-type]
