@@ -36,6 +36,8 @@ class Backend:
         Module of the linear and forward operators; names, arguments and results are those of `ptycho.physics`.
     losses
         Module of the losses, those of `ptycho.physics.losses`.
+    consistency
+        Module of what compares the canvases of groups with measured frames, that of `ptycho.physics.consistency`.
     asarray
         Makes the framework's array of a numpy array, of the same dtype.
     to_numpy
@@ -45,6 +47,7 @@ class Backend:
     name: BackendName
     operators: ModuleType
     losses: ModuleType
+    consistency: ModuleType
     asarray: Callable[[NDArray[Any]], Any]
     to_numpy: Callable[[Any], NDArray[Any]]
 
@@ -87,4 +90,4 @@ def load(name: str) -> Backend:
             f"backend {chosen}: expected the package {error.name}, found none; "
             f"install this project with it: python -m pip install '.[{chosen}]'"
         ) from error
-    return Backend(chosen, package.operators, package.losses, package.asarray, package.to_numpy)
+    return Backend(chosen, package.operators, package.losses, package.consistency, package.asarray, package.to_numpy)

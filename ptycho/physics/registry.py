@@ -112,6 +112,18 @@ def _unmerge(s: Setting, canvases: Array) -> Array:
     return np.asarray(s.weights[..., None] * sample_groups(divided, s.offsets, s.frame_shape))
 
 
+def _predict_groups(b: Backend, s: Setting, canvases: Any, probe: Any) -> Any:  # noqa: ANN401 -- of any framework
+    """Return λ of groups on a masked detector."""
+    waves, whole = b.consistency.light_groups(probe, s.offsets)
+    return b.consistency.predict_groups(canvases, whole, waves, mask=s.mask)
+
+
+def _project_groups(b: Backend, s: Setting, canvases: Any, probe: Any) -> Any:  # noqa: ANN401 -- of any framework
+    """Return canvases and light after two steps towards amplitudes, on a masked detector."""
+    waves, whole = b.consistency.light_groups(probe, s.offsets)
+    return b.consistency.project_groups(canvases, b.asarray(abs(s.patches)), whole, waves, steps=2, mask=s.mask)
+
+
 OPERATORS = (
     _transform("propagate", backpropagate),
     _transform("backpropagate", propagate),
@@ -191,6 +203,19 @@ OPERATORS = (
         "predict_patches",
         ("frames", "probe"),
         lambda b, s, x, p: b.operators.predict_patches(x, p, **_conditions(s)),
+    ),
+    Operator(
+        "predict_groups",
+        ("canvases", "probe"),
+        _predict_groups,
+    ),
+    Operator(
+        "project_groups",
+        ("canvases", "probe"),
+        lambda b, s, x, p: _project_groups(b, s, x, p)[0],
+    ),
+    Operator(
+        "project_groups, the light", ("probe",), lambda b, s, p: _project_groups(b, s, b.asarray(s.canvases), p)[1]
     ),
     *(
         _loss(name, masked=masked)

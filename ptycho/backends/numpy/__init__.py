@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ptycho.backends.numpy import operators
-from ptycho.physics import losses
+from ptycho.physics import consistency, losses
 
-__all__ = ["asarray", "losses", "operators", "to_numpy"]
+__all__ = ["asarray", "consistency", "losses", "operators", "to_numpy"]
 
 asarray = to_numpy = np.asarray

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ptycho.backends.tensorflow import losses, operators
+from ptycho.backends.tensorflow import consistency, losses, operators
 
-__all__ = ["asarray", "losses", "operators", "to_numpy"]
+__all__ = ["asarray", "consistency", "losses", "operators", "to_numpy"]
 
 
 def asarray(array: NDArray[Any]) -> tf.Tensor:

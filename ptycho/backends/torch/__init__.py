@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ptycho.backends.torch import losses, operators
+from ptycho.backends.torch import consistency, losses, operators
 from ptycho.backends.torch.windows import settle
 
-__all__ = ["asarray", "losses", "operators", "to_numpy"]
+__all__ = ["asarray", "consistency", "losses", "operators", "to_numpy"]
 
 
 def asarray(array: NDArray[Any]) -> torch.Tensor:

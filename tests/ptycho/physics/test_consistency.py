@@ -1,0 +1,90 @@
+"""Groups and their measured amplitudes: what agrees stays, what does not is moved towards agreement."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ptycho.errors import ShapeError
+from ptycho.physics import predict_intensity
+from ptycho.physics.consistency import DAMPING, POWER_FLOOR, light_groups, predict_groups, project_groups
+from ptycho.physics.groups import accumulate_groups
+from ptycho.physics.propagation import backpropagate, propagate
+
+FRAME_SHAPE = (12, 15)
+PADDED = (20, 27)
+
+
+def draw(*shape: int, seed: int = 0) -> NDArray[np.complex128]:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def make_group(modes: int = 3) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.float64]]:
+    """A canvas of one group, complex random modes of power h w / 4, and four offsets between pixels."""
+    probe = draw(modes, *FRAME_SHAPE, seed=1)
+    probe *= np.sqrt(probe[0].size / 4 / (np.abs(probe) ** 2).sum())
+    offsets = np.random.default_rng(2).uniform((-3, -5), (3, 5), (1, 4, 2))
+    return 1 + 0.3 * draw(1, *PADDED, 1, seed=3), probe, offsets
+
+
+def test_a_group_is_predicted_as_the_object_that_its_canvas_is() -> None:
+    canvas, probe, offsets = make_group()
+    waves, whole = light_groups(probe, offsets)
+    expected = predict_intensity(canvas[0, ..., 0], -(np.array(PADDED) // 2).astype(float), probe, offsets[0])
+    np.testing.assert_allclose(predict_groups(canvas, whole, waves)[0], np.moveaxis(expected, 0, -1), rtol=1e-12)
+
+
+def test_a_canvas_that_agrees_with_every_frame_stays() -> None:
+    canvas, probe, offsets = make_group()
+    waves, whole = light_groups(probe, offsets)
+    amplitudes = np.sqrt(predict_groups(canvas, whole, waves) + POWER_FLOOR)
+    moved, light = project_groups(canvas, amplitudes, whole, waves, steps=5)
+    assert np.abs(moved - canvas).max() <= 1e-12
+    assert light.max() == 1
+
+
+def test_steps_bring_an_empty_canvas_into_agreement_with_the_frames() -> None:
+    canvas, probe, offsets = make_group(modes=1)
+    waves, whole = light_groups(probe, offsets)
+    amplitudes = np.sqrt(predict_groups(canvas, whole, waves))
+
+    def misfit(found: NDArray[np.complexfloating]) -> float:
+        return float(((np.sqrt(predict_groups(found, whole, waves)) - amplitudes) ** 2).mean())
+
+    empty = np.ones_like(canvas)
+    misfits = [misfit(project_groups(empty, amplitudes, whole, waves, steps=steps)[0]) for steps in (0, 1, 10, 100)]
+    assert misfits == sorted(misfits, reverse=True)
+    assert misfits[-1] < 0.02 * misfits[0]
+
+
+def test_one_step_from_an_empty_canvas_is_the_merged_back_projection() -> None:
+    canvas, probe, offsets = make_group(modes=1)
+    whole = np.round(offsets)
+    waves, _ = light_groups(probe, whole)
+    amplitudes = np.sqrt(predict_groups(canvas, whole, waves))
+    far_field = propagate(probe[0])
+    back = backpropagate(np.moveaxis(amplitudes[0], -1, 0) * far_field / np.sqrt(np.abs(far_field) ** 2 + POWER_FLOOR))
+    weights = np.abs(probe[0]) ** 2
+    objects = np.moveaxis(back / probe[0], 0, -1)[None]
+    numerator, light = accumulate_groups(objects, whole, weights, PADDED)
+    delta = DAMPING * light.max()
+    moved, _ = project_groups(np.ones_like(canvas), amplitudes, whole, waves)
+    np.testing.assert_allclose(moved, (numerator + delta) / (light + delta), atol=1e-9)
+
+
+def test_pixels_off_the_mask_say_nothing() -> None:
+    canvas, probe, offsets = make_group()
+    waves, whole = light_groups(probe, offsets)
+    mask = np.random.default_rng(4).random(FRAME_SHAPE) > 0.3
+    amplitudes = np.sqrt(predict_groups(canvas, whole, waves) + POWER_FLOOR)
+    spoiled = np.where(mask[..., None], amplitudes, 100.0)
+    moved, _ = project_groups(canvas, spoiled, whole, waves, mask=mask)
+    assert np.abs(moved - canvas).max() <= 1e-12
+    assert np.abs(project_groups(canvas, spoiled, whole, waves)[0] - canvas).max() > 1
+
+
+def test_waves_of_other_frames_are_refused_by_shape() -> None:
+    canvas, probe, offsets = make_group()
+    waves, whole = light_groups(probe, offsets)
+    with pytest.raises(ShapeError, match=r"waves: expected shape \(1, 3, 3, 12, 15\), found \(1, 4, 3, 12, 15\)"):
+        project_groups(canvas, np.ones((1, *FRAME_SHAPE, 3)), whole, waves)
