@@ -105,7 +105,7 @@ def test_any_other_damage_stops_with_path_line_and_a_backup(
 
 
 def test_damage_before_a_torn_line_is_damage(path: Path) -> None:
-    damaged = path.read_bytes().replace(b"T1", b"T2") + b"{torn"
+    damaged = path.read_bytes().replace(b'"T1"', b'"T2"') + b"{torn"
     path.write_bytes(damaged)
     with pytest.raises(JournalError, match=":2:"):
         Journal.open(path)
