@@ -13,6 +13,7 @@ from ptycho.backends import load
 from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.physics.groups import divide_on_support
+from ptycho.physics.propagation import sum_modes
 from ptycho.physics.shapes import check_axes, check_groups, check_inside
 
 __all__ = ["Stitched", "Stitcher", "Weighting", "make_weights", "stitch_groups"]
@@ -203,5 +204,4 @@ def make_weights(kind: str, frame_shape: tuple[int, int], probe: NDArray[Any] | 
     if probe is None or probe.shape[1:] != frame_shape:
         found = None if probe is None else probe.shape
         raise ShapeError(f"probe: expected modes (m, {h}, {w}) to weigh patches by, found {found}")
-    power: NDArray[np.floating] = (probe.real**2 + probe.imag**2).sum(axis=0)
-    return power
+    return sum_modes(probe)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.physics.groups import sample_groups, spread_groups
-from ptycho.physics.propagation import ComplexArray, backpropagate, propagate
-from ptycho.physics.shapes import check_groups, check_shape
+from ptycho.physics.propagation import ComplexArray, backpropagate, propagate, sum_modes
+from ptycho.physics.shapes import check_axes, check_shape
 from ptycho.physics.shift import shift_probe
 
 __all__ = ["DAMPING", "POWER_FLOOR", "check_measured", "light_groups", "predict_groups", "project_groups"]
@@ -58,8 +58,7 @@ def predict_groups(
     ShapeError
         If shapes do not fit, or a patch leaves its canvas.
     """
-    fields = propagate(_exit_waves(canvases, whole, waves))
-    power: NDArray[np.floating] = np.moveaxis((fields.real**2 + fields.imag**2).sum(axis=2), 1, -1)
+    power: NDArray[np.floating] = np.moveaxis(sum_modes(propagate(_exit_waves(canvases, whole, waves))), 1, -1)
     return power if mask is None else power * mask[..., None]
 
 
@@ -108,14 +107,13 @@ def project_groups(
     """
     check_measured(amplitudes.shape, waves.shape)
     padded = (canvases.shape[1], canvases.shape[2])
-    light = spread_groups(np.moveaxis((waves.real**2 + waves.imag**2).sum(axis=2), 1, -1), whole, padded)
+    light = spread_groups(np.moveaxis(sum_modes(waves), 1, -1), whole, padded)
     largest = light.max(axis=(1, 2), keepdims=True)
     measured = np.moveaxis(amplitudes, -1, 1)[:, :, None]
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        power = (fields.real**2 + fields.imag**2).sum(axis=2, keepdims=True)
-        factor = measured / np.sqrt(power + POWER_FLOOR)
+        factor = measured / np.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
         factor = factor if mask is None else np.where(mask, factor, 1)
         change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(axis=2)
         canvases = canvases + spread_groups(np.moveaxis(change, 1, -1), whole, padded) / (light + DAMPING * largest)
@@ -131,6 +129,7 @@ def _exit_waves(canvases: ComplexArray, whole: NDArray[np.float64], waves: Compl
 
 def check_measured(amplitudes: tuple[int, ...], waves: tuple[int, ...]) -> None:
     """Raise unless there is one wave for each measured frame."""
-    check_groups(amplitudes, (amplitudes[0], amplitudes[-1], 2))
+    check_axes("amplitudes", amplitudes, "(B, h, w, C)")
+    check_axes("waves", waves, "(B, C, m, h, w)")
     b, h, w, c = amplitudes
     check_shape("waves", waves, (b, c, waves[2], h, w), f"one probe for each of the amplitudes {amplitudes}")

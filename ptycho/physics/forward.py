@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ptycho.physics.canvas import split_positions
 from ptycho.physics.patches import extract_patches, scatter_patches
-from ptycho.physics.propagation import ComplexArray, backpropagate, propagate
+from ptycho.physics.propagation import ComplexArray, backpropagate, propagate, sum_modes
 from ptycho.physics.shapes import check_experiment, check_patches
 from ptycho.physics.shift import shift_probe, unshift_probe
 
@@ -167,6 +167,6 @@ def _detect(
     mask: NDArray[np.bool_] | None,
 ) -> NDArray[np.floating]:
     """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
-    expected: NDArray[np.floating] = gain * (fields.real**2 + fields.imag**2).sum(axis=-3) + background
+    expected: NDArray[np.floating] = gain * sum_modes(fields) + background
     expected = expected.astype(fields.real.dtype, copy=False)
     return expected if mask is None else expected * mask

@@ -1,4 +1,4 @@
-"""Propagation between exit wave and detector: a unitary DFT with its origin in the middle of the detector."""
+"""Propagation between exit wave and detector, a unitary DFT with its origin in the middle, and its power."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-__all__ = ["ComplexArray", "backpropagate", "propagate"]
+__all__ = ["ComplexArray", "backpropagate", "propagate", "sum_modes"]
 
 ComplexArray = NDArray[np.complexfloating]
 
@@ -31,3 +31,9 @@ def backpropagate(far_field: ComplexArray) -> ComplexArray:
     """Return Fᴴ Ψ, which is also F⁻¹ Ψ; (..., h, w) complex."""
     exit_wave: ComplexArray = scipy.fft.ifft2(scipy.fft.ifftshift(far_field, axes=AXES), norm="ortho")
     return exit_wave
+
+
+def sum_modes(waves: ComplexArray) -> NDArray[np.floating]:
+    """Return Σ_m |ψ_m|² (..., h, w) of waves or far fields (..., m, h, w), which do not interfere."""
+    power: NDArray[np.floating] = (waves.real**2 + waves.imag**2).sum(axis=-3)
+    return power

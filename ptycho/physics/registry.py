@@ -112,6 +112,12 @@ def _unmerge(s: Setting, canvases: Array) -> Array:
     return np.asarray(s.weights[..., None] * sample_groups(divided, s.offsets, s.frame_shape))
 
 
+def _remainders(s: Setting) -> NDArray[np.float64]:
+    """Return (n·C, 2): how far each probe of the groups is moved."""
+    offsets = s.offsets.reshape(-1, 2)
+    return offsets - np.floor(offsets + 0.5)
+
+
 def _predict_groups(b: Backend, s: Setting, canvases: Any, probe: Any) -> Any:  # noqa: ANN401 -- of any framework
     """Return λ of groups on a masked detector."""
     waves, whole = b.consistency.light_groups(probe, s.offsets)
@@ -204,6 +210,13 @@ OPERATORS = (
         ("frames", "probe"),
         lambda b, s, x, p: b.operators.predict_patches(x, p, **_conditions(s)),
     ),
+    Operator(
+        "light_groups, the waves",
+        ("probe",),
+        lambda b, s, p: b.consistency.light_groups(p, s.offsets)[0],
+        lambda s, y: unshift_probe(y.reshape(-1, *s.probe.shape), _remainders(s)),
+    ),
+    Operator("sum_modes", ("probe",), lambda b, s, p: b.operators.sum_modes(p), by_frame=False),
     Operator(
         "predict_groups",
         ("canvases", "probe"),

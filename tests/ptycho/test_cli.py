@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ptycho.cli import main
+from ptycho.cli import DATA_SETS, main
 from ptycho.data import DataKind, FrameSet, load_scan
+from ptycho.data.catalog import SOURCES, TRUE_POSITIONS
 from ptycho.data.sabotage import Sabotage
 from ptycho.metrics.spoil import Spoil
 from ptycho.reconstruction import load_reconstruction
@@ -158,3 +159,7 @@ def test_without_a_network_fetching_fails_in_seconds_and_names_the_cure(tmp_path
     assert "--archive FILE" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("*.npz")) == []
+
+
+def test_the_help_names_every_data_set_of_the_catalog() -> None:
+    assert DATA_SETS.split(", ") == [*(source.name for source in SOURCES), *TRUE_POSITIONS]

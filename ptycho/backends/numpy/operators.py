@@ -3,7 +3,7 @@
 from ptycho.physics.forward import diffract, predict_intensity, predict_patches
 from ptycho.physics.groups import accumulate_canvas, accumulate_groups, merge_groups, sample_groups, spread_groups
 from ptycho.physics.patches import extract_patches, scatter_patches
-from ptycho.physics.propagation import backpropagate, propagate
+from ptycho.physics.propagation import backpropagate, propagate, sum_modes
 from ptycho.physics.shift import shift_probe
 from ptycho.physics.translation import translate
 
@@ -21,5 +21,6 @@ __all__ = [
     "scatter_patches",
     "shift_probe",
     "spread_groups",
+    "sum_modes",
     "translate",
 ]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from ptycho.backends.tensorflow.operators import backpropagate, propagate, sample_groups, shift_probe, spread_groups
+from ptycho.backends.tensorflow.operators import (
+    backpropagate,
+    propagate,
+    sample_groups,
+    shift_probe,
+    spread_groups,
+    sum_modes,
+)
 from ptycho.backends.tensorflow.windows import float64
 from ptycho.physics.consistency import DAMPING, POWER_FLOOR, check_measured
 
@@ -26,7 +33,7 @@ def predict_groups(
     canvases: tf.Tensor, whole: ArrayLike, waves: tf.Tensor, *, mask: ArrayLike | None = None
 ) -> tf.Tensor:
     """Return λ (B, h, w, C) expected of canvases (B, H, W, 1), 0 off the mask."""
-    power = tf.transpose(tf.reduce_sum(_power(propagate(_exit_waves(canvases, whole, waves))), axis=2), TO_BACK)
+    power = tf.transpose(sum_modes(propagate(_exit_waves(canvases, whole, waves))), TO_BACK)
     return power if mask is None else power * tf.cast(mask, power.dtype)[..., None]
 
 
@@ -42,14 +49,14 @@ def project_groups(
     """Move canvases (B, H, W, 1) towards the amplitudes (B, h, w, C) of their group; return them and their light."""
     check_measured(amplitudes.shape, waves.shape)
     padded = (canvases.shape[1], canvases.shape[2])
-    light = spread_groups(tf.transpose(tf.reduce_sum(_power(waves), axis=2), TO_BACK), whole, padded)
+    light = spread_groups(tf.transpose(sum_modes(waves), TO_BACK), whole, padded)
     largest = tf.reduce_max(light, axis=(1, 2), keepdims=True)
     measured = tf.transpose(amplitudes, TO_FRONT)[:, :, None]
     valid = None if mask is None else tf.cast(mask, tf.bool)
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        factor = measured / tf.sqrt(tf.reduce_sum(_power(fields), axis=2, keepdims=True) + POWER_FLOOR)
+        factor = measured / tf.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
         factor = factor if valid is None else tf.where(valid, factor, tf.ones_like(factor))
         moved = backpropagate(fields * tf.cast(factor, fields.dtype)) - exit_waves
         change = tf.transpose(tf.reduce_sum(tf.math.conj(waves) * moved, axis=2), TO_BACK)
@@ -62,8 +69,3 @@ def _exit_waves(canvases: tf.Tensor, whole: ArrayLike, waves: tf.Tensor) -> tf.T
     """Return ψ (B, C, m, h, w)."""
     patches = sample_groups(canvases, whole, (waves.shape[-2], waves.shape[-1]))
     return waves * tf.transpose(patches, TO_FRONT)[:, :, None]
-
-
-def _power(waves: tf.Tensor) -> tf.Tensor:
-    """Return |ψ|²."""
-    return tf.square(tf.math.real(waves)) + tf.square(tf.math.imag(waves))

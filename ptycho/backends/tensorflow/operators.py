@@ -36,6 +36,7 @@ __all__ = [
     "scatter_patches",
     "shift_probe",
     "spread_groups",
+    "sum_modes",
     "translate",
 ]
 
@@ -51,6 +52,11 @@ def propagate(exit_wave: tf.Tensor) -> tf.Tensor:
 def backpropagate(far_field: tf.Tensor) -> tf.Tensor:
     """Return Fᴴ Ψ of far fields (..., h, w)."""
     return tf.signal.ifft2d(tf.signal.ifftshift(far_field, axes=AXES)) * _root_pixels(far_field)
+
+
+def sum_modes(waves: tf.Tensor) -> tf.Tensor:
+    """Return Σ_m |ψ_m|² (..., h, w) of waves or far fields (..., m, h, w)."""
+    return tf.reduce_sum(tf.square(tf.math.real(waves)) + tf.square(tf.math.imag(waves)), axis=-3)
 
 
 def shift_probe(probe: tf.Tensor, offsets: ArrayLike) -> tf.Tensor:
@@ -214,6 +220,6 @@ def _root_pixels(wave: tf.Tensor) -> tf.Tensor:
 
 def _detect(fields: tf.Tensor, gain: float, background: ArrayLike, mask: ArrayLike | None) -> tf.Tensor:
     """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
-    power = tf.reduce_sum(tf.square(tf.math.real(fields)) + tf.square(tf.math.imag(fields)), axis=-3)
+    power = sum_modes(fields)
     expected = gain * power + as_tensor(background, power.dtype)
     return expected if mask is None else expected * tf.cast(mask, power.dtype)

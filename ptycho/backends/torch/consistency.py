@@ -5,8 +5,15 @@ from __future__ import annotations
 import torch
 from numpy.typing import ArrayLike
 
-from ptycho.backends.torch.operators import backpropagate, propagate, sample_groups, shift_probe, spread_groups
-from ptycho.backends.torch.windows import float64
+from ptycho.backends.torch.operators import (
+    backpropagate,
+    propagate,
+    sample_groups,
+    shift_probe,
+    spread_groups,
+    sum_modes,
+)
+from ptycho.backends.torch.windows import as_tensor, float64
 from ptycho.physics.consistency import DAMPING, POWER_FLOOR, check_measured
 
 __all__ = ["light_groups", "predict_groups", "project_groups"]
@@ -24,8 +31,8 @@ def predict_groups(
     canvases: torch.Tensor, whole: ArrayLike, waves: torch.Tensor, *, mask: ArrayLike | None = None
 ) -> torch.Tensor:
     """Return λ (B, h, w, C) expected of canvases (B, H, W, 1), 0 off the mask."""
-    power = _power(propagate(_exit_waves(canvases, whole, waves))).sum(dim=2).movedim(1, -1)
-    return power if mask is None else power * torch.as_tensor(mask, device=power.device)[..., None]
+    power = sum_modes(propagate(_exit_waves(canvases, whole, waves))).movedim(1, -1)
+    return power if mask is None else power * as_tensor(mask, power)[..., None]
 
 
 def project_groups(
@@ -40,14 +47,14 @@ def project_groups(
     """Move canvases (B, H, W, 1) towards the amplitudes (B, h, w, C) of their group; return them and their light."""
     check_measured(amplitudes.shape, waves.shape)
     padded = (canvases.shape[1], canvases.shape[2])
-    light = spread_groups(_power(waves).sum(dim=2).movedim(1, -1), whole, padded)
+    light = spread_groups(sum_modes(waves).movedim(1, -1), whole, padded)
     largest = light.amax(dim=(1, 2), keepdim=True)
     measured = amplitudes.movedim(-1, 1)[:, :, None]
-    valid = None if mask is None else torch.as_tensor(mask, device=amplitudes.device)
+    valid = None if mask is None else as_tensor(mask, amplitudes)
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        factor = measured / torch.sqrt(_power(fields).sum(dim=2, keepdim=True) + POWER_FLOOR)
+        factor = measured / torch.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
         factor = factor if valid is None else torch.where(valid, factor, torch.ones_like(factor))
         change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(dim=2)
         canvases = canvases + spread_groups(change.movedim(1, -1), whole, padded) / (light + DAMPING * largest)
@@ -58,8 +65,3 @@ def _exit_waves(canvases: torch.Tensor, whole: ArrayLike, waves: torch.Tensor) -
     """Return ψ (B, C, m, h, w)."""
     patches = sample_groups(canvases, whole, (waves.shape[-2], waves.shape[-1]))
     return waves * patches.movedim(-1, 1)[:, :, None]
-
-
-def _power(waves: torch.Tensor) -> torch.Tensor:
-    """Return |ψ|²."""
-    return waves.real.square() + waves.imag.square()

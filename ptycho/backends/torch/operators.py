@@ -32,6 +32,7 @@ __all__ = [
     "scatter_patches",
     "shift_probe",
     "spread_groups",
+    "sum_modes",
     "translate",
 ]
 
@@ -47,6 +48,11 @@ def propagate(exit_wave: torch.Tensor) -> torch.Tensor:
 def backpropagate(far_field: torch.Tensor) -> torch.Tensor:
     """Return Fᴴ Ψ of far fields (..., h, w)."""
     return torch.fft.ifft2(torch.fft.ifftshift(far_field, dim=AXES), norm="ortho")
+
+
+def sum_modes(waves: torch.Tensor) -> torch.Tensor:
+    """Return Σ_m |ψ_m|² (..., h, w) of waves or far fields (..., m, h, w)."""
+    return (waves.real.square() + waves.imag.square()).sum(dim=-3)
 
 
 def shift_probe(probe: torch.Tensor, offsets: ArrayLike) -> torch.Tensor:
@@ -203,6 +209,6 @@ def _ramps(offsets: torch.Tensor, shape: Shape) -> torch.Tensor:
 
 def _detect(fields: torch.Tensor, gain: float, background: ArrayLike, mask: ArrayLike | None) -> torch.Tensor:
     """Return gain · Σ_m |F ψ_m|² + background of far fields (..., m, h, w), 0 off the mask."""
-    power = (fields.real.square() + fields.imag.square()).sum(dim=-3)
+    power = sum_modes(fields)
     expected = gain * power + as_tensor(background, power, power.dtype)
     return expected if mask is None else expected * as_tensor(mask, power)

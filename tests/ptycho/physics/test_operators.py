@@ -278,4 +278,7 @@ def test_a_shift_between_pixels_keeps_the_energy() -> None:
 def test_every_backend_has_the_same_names() -> None:
     names = [load(backend).operators.__all__ + load(backend).losses.__all__ for backend in BACKENDS]
     assert names[0] == names[1] == names[2]
-    assert set(names[0]) <= {re.match(r"\w+", operator.name)[0] for operator in OPERATORS}
+    ports = [load(backend).consistency.__all__ for backend in PORTS]
+    assert ports[0] == ports[1]
+    assert set(ports[0]) <= set(load("numpy").consistency.__all__)
+    assert {*names[0], *ports[0]} <= {re.match(r"\w+", operator.name)[0] for operator in OPERATORS}
