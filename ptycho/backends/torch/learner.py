@@ -1,0 +1,135 @@
+"""A network in PyTorch that predicts and learns, numpy in and numpy out: `ptycho.nets.network.Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ptycho.backends.torch import to_numpy
+from ptycho.backends.torch.network import UnrolledNetwork
+from ptycho.data.examples import Batch
+from ptycho.errors import ConfigError
+from ptycho.nets.layers import Weights, list_layers
+from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_state
+from ptycho.nets.specification import Specification
+
+__all__ = ["Learner"]
+
+TO_TORCH, FROM_TORCH = (3, 2, 0, 1), (2, 3, 1, 0)  # kernels: (h, w, in, out) and (out, in, h, w)
+
+
+class Learner:
+    """A `Network`; see there. `module` is the torch module itself."""
+
+    def __init__(
+        self,
+        specification: Specification,
+        illumination: Illumination,
+        weights: Mapping[str, NDArray[np.floating]],
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+    ) -> None:
+        self.specification = specification
+        self.illumination = illumination
+        self._device = _choose_device(device)
+        self._dtype = getattr(torch, precision)
+        probe = torch.tensor(illumination.probe).to(self._device, self._dtype.to_complex())
+        mask = None if illumination.mask.all() else torch.tensor(illumination.mask, device=self._device)
+        module = UnrolledNetwork(specification, probe, mask, illumination.normalisation.scale)
+        self.module = module.to(self._device)
+        self.module.stages.to(self._dtype)
+        self._named = self._name_parameters()
+        self._load(weights)
+        self._adam = torch.optim.Adam(self._named.values(), lr=0.0)
+
+    def predict(self, amplitudes: NDArray[np.floating], offsets: NDArray[np.float64]) -> NDArray[np.complexfloating]:
+        """Return objects (B, H, W, 1) of groups."""
+        spec = self.specification
+        check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
+        with torch.inference_mode():
+            return to_numpy(self.module(self._real(amplitudes), offsets))
+
+    def loss(self, batch: Batch) -> float:
+        """Return the loss of some examples."""
+        with torch.inference_mode():
+            return float(self._loss(batch))
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """Move the weights by one step of Adam; return the loss before it."""
+        for group in self._adam.param_groups:
+            group["lr"] = rate
+        loss = self._loss(batch)
+        self._adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._named.values(), GRADIENT_LIMIT)
+        self._adam.step()
+        return float(loss.detach())
+
+    def weights(self) -> Weights:
+        """Return the weights."""
+        return {name: _publish(name, parameter).copy() for name, parameter in self._named.items()}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the weights, and Adam's step and moments."""
+        state: dict[str, NDArray[Any]] = {f"weights/{name}": value for name, value in self.weights().items()}
+        for name, parameter in self._named.items():
+            for part, value in self._adam.state.get(parameter, {}).items():
+                state[f"{part}/{name}"] = to_numpy(value).copy()
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a `state`."""
+        parts = check_state(state, self._named, ("weights", "step", "exp_avg", "exp_avg_sq"))
+        self._load(parts.pop("weights"))
+        self._adam.state.clear()
+        for part, values in parts.items():
+            for name, value in values.items():
+                self._adam.state[self._named[name]][part] = torch.tensor(
+                    value, device="cpu" if part == "step" else self._device
+                )
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        spec = self.specification
+        check_amplitudes(batch.amplitudes.shape, batch.offsets.shape, spec.frame_shape, spec.overlap)
+        targets = None
+        if batch.targets is not None:
+            targets = torch.tensor(batch.targets).to(self._device, self._dtype.to_complex())
+        return self.module.loss(self._real(batch.amplitudes), batch.offsets, targets)
+
+    def _real(self, array: NDArray[np.floating]) -> torch.Tensor:
+        return torch.tensor(np.ascontiguousarray(array)).to(self._device, self._dtype)
+
+    def _name_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters by their published names."""
+        return {
+            f"{index}.{layer.name}.{part}": getattr(getattr(stage, layer.name), attribute)
+            for index, stage in enumerate(self.module.stages)
+            for layer in list_layers(self.specification)
+            for part, attribute in (("kernel", "weight"), ("bias", "bias"))
+        }
+
+    def _load(self, weights: Mapping[str, NDArray[np.floating]]) -> None:
+        with torch.no_grad():
+            for name, parameter in self._named.items():
+                value = torch.tensor(weights[name])
+                parameter.copy_(value.permute(TO_TORCH) if value.ndim == 4 else value)
+
+
+def _publish(name: str, parameter: torch.Tensor) -> NDArray[np.floating]:
+    """Return a parameter as the layer list shapes it."""
+    value = to_numpy(parameter)
+    return np.ascontiguousarray(value.transpose(FROM_TORCH)) if name.endswith("kernel") else value
+
+
+def _choose_device(device: str) -> torch.device:
+    """Return the device of a name; "auto" is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: expected a CUDA device for torch, found none; use --device cpu or auto")
+    return torch.device(device)

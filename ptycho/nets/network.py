@@ -1,0 +1,197 @@
+"""What every built network can do, whatever its framework: numpy goes in, numpy comes out."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ptycho.backends import load
+from ptycho.data.examples import Batch
+from ptycho.data.normalisation import Normalisation
+from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.nets.layers import Weights, check_weights
+from ptycho.nets.specification import Specification
+from ptycho.physics.propagation import ComplexArray
+
+__all__ = [
+    "DEVICES",
+    "FRAMEWORKS",
+    "GRADIENT_LIMIT",
+    "Illumination",
+    "Network",
+    "build_network",
+    "check_amplitudes",
+    "check_state",
+    "illuminate",
+]
+
+FRAMEWORKS = ("torch", "tensorflow")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "float64")
+GRADIENT_LIMIT = 1.0  # Euclidean norm of all gradients together, above which they are scaled down
+
+
+@dataclass(frozen=True, eq=False)
+class Illumination:
+    """What lights an object and how it is measured, in normalised units.
+
+    Attributes
+    ----------
+    probe
+        (m, h, w) complex128, scaled so that Σ|P|² = h w / 4, the mean normalised intensity of a frame: the mean
+        of |O|² over what is lit is then about 1, whatever the units of the guess.
+    mask
+        (h, w) bool, True where the detector can be believed.
+    normalisation
+        Of the training split: normalised amplitude = s √k.
+    """
+
+    probe: ComplexArray
+    mask: NDArray[np.bool_]
+    normalisation: Normalisation
+
+    def __post_init__(self) -> None:
+        frame = self.normalisation.frame_shape
+        if self.probe.ndim != 3 or self.probe.shape[1:] != frame or self.mask.shape != frame:
+            raise ShapeError(
+                f"illumination: expected probe (m, {frame[0]}, {frame[1]}) and mask {frame} for this normalisation, "
+                f"found {self.probe.shape} and {self.mask.shape}"
+            )
+
+
+def illuminate(
+    probe: ComplexArray, normalisation: Normalisation, mask: NDArray[np.bool_] | None = None
+) -> Illumination:
+    """Return the illumination by a probe (m, h, w) in any units; every pixel is believed without a mask.
+
+    Raises
+    ------
+    ShapeError
+        If shapes do not fit, or the probe is dark or not finite.
+    """
+    power = float((np.abs(probe.astype(np.complex128)) ** 2).sum())
+    if not 0 < power < np.inf:
+        raise ShapeError(f"probe: expected finite values with power > 0, found a power of {power} in {probe.shape}")
+    h, w = normalisation.frame_shape
+    valid = np.ones((h, w), np.bool_) if mask is None else mask
+    return Illumination(probe.astype(np.complex128) * math.sqrt(h * w / 4 / power), valid, normalisation)
+
+
+class Network(Protocol):
+    """A network in one framework, with its optimiser (Adam: Kingma & Ba, ICLR 2015)."""
+
+    specification: Specification
+    illumination: Illumination
+
+    def predict(self, amplitudes: NDArray[np.floating], offsets: NDArray[np.float64]) -> ComplexArray:
+        """Return objects (B, H, W, 1) of groups: amplitudes (B, h, w, C), offsets (B, C, 2)."""
+
+    def loss(self, batch: Batch) -> float:
+        """Return the loss of some examples."""
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """Move the weights by one step of Adam; return the loss before it."""
+
+    def weights(self) -> Weights:
+        """Return the weights, by the names of `ptycho.nets.layers.start_weights`."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return weights and what the optimiser remembers: all that the next step depends on."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a `state` of a network of the same specification and framework."""
+
+
+def build_network(
+    specification: Specification,
+    illumination: Illumination,
+    weights: Mapping[str, NDArray[np.floating]],
+    *,
+    framework: str = "torch",
+    device: str = "auto",
+    precision: str = "float32",
+) -> Network:
+    """Build a network, importing its framework now and not before.
+
+    Parameters
+    ----------
+    specification, illumination, weights
+        What it computes; weights as `ptycho.nets.layers.start_weights` names them.
+    framework
+        "torch" or "tensorflow".
+    device
+        "cpu", "cuda", or "auto": CUDA where there is one.
+    precision
+        "float32" or "float64".
+
+    Raises
+    ------
+    ConfigError
+        If there is no such framework, device or precision.
+    DependencyError
+        If the framework is not installed.
+    ShapeError
+        If weights or illumination are not those of the specification.
+    """
+    for name, value, choices in (
+        ("framework", framework, FRAMEWORKS),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in choices:
+            raise ConfigError(f"network: {name}: expected one of {', '.join(choices)}, found {value!r}")
+    check_weights(specification, weights)
+    if illumination.normalisation.frame_shape != specification.frame_shape:
+        raise ShapeError(
+            f"network: expected frames {specification.frame_shape}, found {illumination.normalisation.frame_shape}"
+        )
+    load(framework)
+    module = importlib.import_module(f"ptycho.backends.{framework}.learner")
+    network: Network = module.Learner(specification, illumination, weights, device=device, precision=precision)
+    return network
+
+
+def check_amplitudes(
+    amplitudes: tuple[int, ...], offsets: tuple[int, ...], frame_shape: tuple[int, int], c: int
+) -> None:
+    """Raise unless amplitudes are (B, h, w, C) and offsets (B, C, 2).
+
+    Raises
+    ------
+    ShapeError
+        With the shapes found and expected.
+    """
+    b = amplitudes[0] if amplitudes else 0
+    if amplitudes != (b, *frame_shape, c) or offsets != (b, c, 2):
+        h, w = frame_shape
+        raise ShapeError(
+            f"amplitudes, offsets: expected (B, {h}, {w}, {c}) and (B, {c}, 2), found {amplitudes} and {offsets}"
+        )
+
+
+def check_state(
+    state: Mapping[str, NDArray[Any]], weights: Collection[str], parts: Sequence[str]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return a network's state, keys "part/weight", by part; before the first step there are weights alone.
+
+    Raises
+    ------
+    DataError
+        If something is missing, or is not of such a network.
+    """
+    split: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in parts}
+    for key, value in state.items():
+        part, _, name = key.partition("/")
+        if part not in split or name not in weights:
+            raise DataError(f"checkpoint: expected {', '.join(parts)} of this network's weights, found {key!r}")
+        split[part][name] = value
+    complete = {part: values for part, values in split.items() if values or part == parts[0]}
+    if len(complete) not in (1, len(parts)) or any(len(values) != len(weights) for values in complete.values()):
+        raise DataError("checkpoint: expected the state of every weight, found part of it; begin the training anew")
+    return complete
