@@ -120,6 +120,9 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dose", type=float, default=4.6e5, help="mean photons a frame (4.6e5)")
     parser.add_argument("--grid", metavar="ROWSxCOLUMNS", default="22x23", help="scan points (22x23)")
     parser.add_argument("--frame-px", type=int, default=128, help="size of a frame in pixels (128)")
+    parser.add_argument("--object", choices=("star", "shapes"), default="star", help="what lies in the beam (star)")
+    parser.add_argument("--modes", type=int, choices=(1, 2), default=2, help="of the beam (2)")
+    parser.add_argument("--known-probe", action="store_true", help="write the beam itself, not a guess of it")
     parser.add_argument("--step-px", type=float, default=11.0, help="distance of scan points in pixels (11)")
     _add_json(parser)
 

@@ -29,6 +29,9 @@ def run(args: argparse.Namespace) -> int:
         step_px=args.step_px,
         dose=args.dose,
         seed=args.seed,
+        object=args.object,
+        modes=args.modes,
+        known_probe=args.known_probe,
     )
     scan = simulate(settings)
     save_scan(path, scan)

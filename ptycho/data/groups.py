@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.physics.groups import split_groups
 
-__all__ = ["Groups", "Membership", "group_frames"]
+__all__ = ["Groups", "Membership", "default_neighbours", "group_frames"]
 
 
 class Membership(StrEnum):
@@ -115,6 +115,11 @@ def group_frames(
     allowed = np.concatenate((np.ones((anchors.size, 1), bool), within[anchors]), axis=1)
     chosen = _draw(candidates, allowed, size, rng)
     return Groups(_by_angle(positions, chosen, positions[chosen].mean(axis=1)), positions)
+
+
+def default_neighbours(size: int) -> int:
+    """Return K for compact groups of C frames that still differ from each other: C + 1."""
+    return size + 1
 
 
 def _check_request(positions: NDArray[np.float64], size: int, neighbours: int, n_groups: int | None) -> None:

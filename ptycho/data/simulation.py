@@ -8,6 +8,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from ptycho.data.objects import make_shapes
 from ptycho.data.scan import DataKind, Scan
 from ptycho.errors import ConfigError
 from ptycho.physics import make_canvas, predict_intensity
@@ -21,6 +22,7 @@ NUMERICAL_APERTURE = 0.11  # radius of the pupil, cycles per pixel
 CENTRAL_STOP = 0.35  # of the pupil's radius
 BEAM_RADIUS = 0.24  # of the frame's size: how far the defocus carries the pupil's edge
 SECOND_MODE = 0.04  # share of the power that partial coherence puts into a second mode
+OBJECTS = ("star", "shapes")
 GUESS_DEFOCUS = 0.9  # the initial guess of the probe is out of focus by a tenth
 
 
@@ -43,7 +45,13 @@ class Simulation:
     spokes
         Of the star.
     seed
-        Of positions, amplitude and counts.
+        Of positions, object and counts.
+    object
+        "star", or "shapes": see `ptycho.data.objects`.
+    modes
+        Of the beam, 1 or 2.
+    known_probe
+        Whether the scan carries the beam itself in place of a guess.
     """
 
     rows: int = 22
@@ -54,12 +62,20 @@ class Simulation:
     dose: float = 4.6e5
     spokes: int = 28
     seed: int = 0
+    object: str = "star"
+    modes: int = 2
+    known_probe: bool = False
 
     def __post_init__(self) -> None:
         if min(self.rows, self.columns, self.spokes) < 1 or self.frame_px < 16:
             raise ConfigError(
                 "simulation: expected rows, columns, spokes >= 1 and frames >= 16 px, found "
                 f"{self.rows}, {self.columns}, {self.spokes}, {self.frame_px}"
+            )
+        if self.object not in OBJECTS or self.modes not in {1, 2}:
+            raise ConfigError(
+                f"simulation: expected an object out of {', '.join(OBJECTS)} and 1 or 2 modes, found {self.object!r} "
+                f"and {self.modes}"
             )
         if not (self.step_px > 0 and self.dose > 0 and 0 <= self.jitter <= 0.5 and self.seed >= 0):
             raise ConfigError(
@@ -72,25 +88,25 @@ def simulate(settings: Simulation) -> Scan:
     """Return a scan of whole photon counts, with its object as `object_truth`.
 
     k_j ~ Poisson(λ_j) with λ of `ptycho.physics.predict_intensity`, scaled so that the mean of Σλ is the dose.
-    The probe of the scan is a guess, a tenth out of focus and without the second mode.
+    Unless the settings say that it is known, the probe of the scan is a guess, a tenth out of focus and without the
+    second mode.
     """
     rng = np.random.default_rng(settings.seed)
     grid = np.indices((settings.rows, settings.columns)).reshape(2, -1).T.astype(np.float64)
     positions = settings.step_px * (grid + rng.uniform(-settings.jitter, settings.jitter, grid.shape))
     frame_shape = (settings.frame_px, settings.frame_px)
     canvas = make_canvas(positions, frame_shape)
-    truth = make_star(canvas.shape, settings.spokes, rng)
-    probe = make_probe(settings.frame_px)
-    slope = np.linspace(-1, 1, settings.frame_px)
-    second = probe * slope * np.sqrt(SECOND_MODE / (np.abs(probe * slope) ** 2).sum())
-    modes = np.stack((probe * np.sqrt(1 - SECOND_MODE), second))
-    expected = predict_intensity(truth, canvas.origin, modes, positions)
+    shapes = settings.object == "shapes"
+    truth = make_shapes(canvas.shape, rng) if shapes else make_star(canvas.shape, settings.spokes, rng)
+    beam = _make_beam(settings)
+    expected = predict_intensity(truth, canvas.origin, beam, positions)
     scale = settings.dose * len(positions) / expected.sum()
+    probe = beam if settings.known_probe else make_probe(settings.frame_px, GUESS_DEFOCUS)[None]
     return Scan(
-        name="simulated-star",
+        name=f"simulated-{settings.object}",
         diffraction=rng.poisson(scale * expected).astype(np.float32),
         probe_positions=positions,
-        probe=(np.sqrt(scale) * make_probe(settings.frame_px, GUESS_DEFOCUS)[None]).astype(np.complex64),
+        probe=(np.sqrt(scale) * probe).astype(np.complex64),
         mask=np.ones(frame_shape, bool),
         kind=DataKind.COUNTS,
         object_truth=truth.astype(np.complex64),
@@ -101,6 +117,16 @@ def simulate(settings: Simulation) -> Scan:
             "conventions": {"detector_origin": "centre", "position_axes": "yx", "decided_by": "simulation"},
         },
     )
+
+
+def _make_beam(settings: Simulation) -> NDArray[np.complex128]:
+    """Return the modes (m, h, w) of the beam, power 1 together."""
+    probe = make_probe(settings.frame_px)
+    if settings.modes == 1:
+        return probe[None]
+    slope = np.linspace(-1, 1, settings.frame_px)
+    second = probe * slope * np.sqrt(SECOND_MODE / (np.abs(probe * slope) ** 2).sum())
+    return np.stack((probe * np.sqrt(1 - SECOND_MODE), second))
 
 
 def make_star(shape: tuple[int, int], spokes: int, rng: np.random.Generator) -> NDArray[np.complex128]:

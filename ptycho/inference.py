@@ -1,0 +1,271 @@
+"""Inference: the objects of all groups of a scan, predicted in chunks, brought to one phase, and joined."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ptycho.data.examples import Examples, make_examples
+from ptycho.data.groups import default_neighbours, group_frames
+from ptycho.data.normalisation import FLUX_LIMIT
+from ptycho.data.scan import Scan
+from ptycho.errors import ConfigError, ShapeError
+from ptycho.metrics.gauge import illumination
+from ptycho.nets.bundle import Bundle
+from ptycho.nets.network import Network, build_network
+from ptycho.physics import Canvas, make_canvas
+from ptycho.physics.groups import divide_on_support
+from ptycho.physics.propagation import sum_modes
+from ptycho.reconstruction import Reconstruction
+from ptycho.stitching import Stitched
+
+__all__ = ["ALIGNMENT_PASSES", "InferenceProgress", "infer", "join_groups", "predict_chunks"]
+
+ALIGNMENT_PASSES = 3  # each object of a group turns to the phase of the joined one
+
+Report = Callable[["InferenceProgress"], None]
+
+
+@dataclass(frozen=True)
+class InferenceProgress:
+    """How many groups are predicted, of how many, and seconds since the start."""
+
+    done: int
+    total: int
+    seconds: float
+
+
+def infer(
+    bundle: Bundle,
+    scan: Scan,
+    frames: ArrayLike | None = None,
+    *,
+    framework: str = "torch",
+    device: str = "auto",
+    chunk: int = 32,
+    seed: int = 0,
+    report: Report | None = None,
+) -> Reconstruction:
+    """Return object and probe of a scan, found by a trained network without any iteration.
+
+    Every chosen frame is the anchor of one group. The probe is the one that the network was trained under.
+
+    Parameters
+    ----------
+    bundle
+        The trained network.
+    scan
+        Frames of the shape it was trained on.
+    frames
+        Indices of the frames to use, all by default.
+    framework, device
+        See `ptycho.nets.build_network`; the result is the same to 1e-4.
+    chunk
+        Groups predicted at a time; memory grows with it, the result does not depend on it but for rounding.
+    seed
+        Of the grouping.
+    report
+        Called after every chunk.
+
+    Returns
+    -------
+    Reconstruction
+        On the canvas of the whole scan, 1 where no light fell. `options["warnings"]` says what may be wrong: a
+        flux that differs from the training's by more than a factor of 2.
+
+    Raises
+    ------
+    ShapeError
+        If the frames are of another shape than the network's.
+    DataError
+        If there are fewer frames than a group needs.
+    """
+    began = time.perf_counter()
+    specification, light = bundle.specification, bundle.illumination
+    if scan.frame_shape != specification.frame_shape:
+        raise ShapeError(
+            f"{scan.name}: expected frames {specification.frame_shape}, which the network was trained on, found "
+            f"{scan.frame_shape}"
+        )
+    used = np.arange(scan.n_frames, dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
+    part = scan.select(used)
+    size = specification.group_size
+    groups = group_frames(part.probe_positions, size, neighbours=default_neighbours(size), seed=seed)
+    examples = make_examples(part, groups, light.normalisation)
+    network = build_network(
+        specification.holding(examples.offsets), light, bundle.weights, framework=framework, device=device
+    )
+    stitched = join_groups(
+        network, examples, make_canvas(scan.probe_positions, scan.frame_shape), chunk=chunk, report=report
+    )
+    probe = (light.probe / light.normalisation.scale).astype(np.complex64)
+    origin, shape = stitched.canvas.origin, stitched.canvas.shape
+    coverage = illumination(probe, part.probe_positions, origin, shape).astype(np.float32)
+    flux = light.normalisation.flux_ratio(part.diffraction, part.mask)
+    warnings = []
+    if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
+        warnings.append(f"the frames are {flux:.3g} times as bright as those the network was trained on")
+    return Reconstruction(
+        object=np.where(stitched.support, stitched.object, 1).astype(np.complex64),
+        probe=probe,
+        origin=origin,
+        probe_positions=part.probe_positions,
+        frames=used,
+        coverage=coverage,
+        seconds=time.perf_counter() - began,
+        options={
+            "solver": "network",
+            "kind": specification.kind.value,
+            "gridsize": specification.gridsize,
+            "framework": framework,
+            "seed": seed,
+            "flux_ratio": flux,
+            "warnings": warnings,
+        },
+    )
+
+
+def predict_chunks(
+    network: Network, examples: Examples, *, chunk: int = 32, report: Report | None = None
+) -> Iterator[tuple[slice, NDArray[np.complexfloating]]]:
+    """Yield which groups, and their objects (b, H, W, 1), chunk by chunk.
+
+    Raises
+    ------
+    ConfigError
+        If the chunk is smaller than one group.
+    """
+    if chunk < 1:
+        raise ConfigError(f"chunk: expected at least 1 group, found {chunk}")
+    began = time.perf_counter()
+    for start in range(0, len(examples), chunk):
+        part = slice(start, min(start + chunk, len(examples)))
+        batch = examples.read(np.arange(part.start, part.stop))
+        yield part, network.predict(batch.amplitudes, batch.offsets)
+        if report is not None:
+            report(InferenceProgress(part.stop, len(examples), time.perf_counter() - began))
+
+
+def join_groups(
+    network: Network,
+    examples: Examples,
+    canvas: Canvas | None = None,
+    *,
+    chunk: int = 32,
+    report: Report | None = None,
+) -> Stitched:
+    """Predict the objects of all groups and join them: O = Σ_g T_gᴴ(W_g z_g O_g) / Σ_g T_gᴴ W_g.
+
+    W_g is the light that the group's frames throw on its object, z_g a phase that diffraction leaves free: each
+    group takes the one in which it agrees best with the object joined so far, in `ALIGNMENT_PASSES` passes over
+    predictions that wait in a temporary file. Nothing is interpolated, all objects lie on one grid of pixels.
+
+    Parameters
+    ----------
+    network
+        Whose specification holds the offsets of the examples.
+    examples
+        Their reference points have no fraction; see `Examples`.
+    canvas
+        Where the object lies, as a rule `make_canvas` of the scan's positions, by default that of the examples';
+        what a group predicts outside is left out.
+    chunk, report
+        See `infer`.
+
+    Raises
+    ------
+    ShapeError
+        If a frame leaves the canvas of its group.
+    """
+    shape, frame_shape = network.specification.canvas_shape, network.specification.frame_shape
+    canvas = canvas or make_canvas(examples.positions.reshape(-1, 2), frame_shape)
+    views = _Views(canvas, shape, examples, sum_modes(network.illumination.probe))
+    with tempfile.TemporaryDirectory(prefix="ptycho-") as folder:
+        objects: NDArray[Any] | None = None
+        for part, found in predict_chunks(network, examples, chunk=chunk, report=report):
+            if objects is None:
+                objects = np.lib.format.open_memmap(
+                    Path(folder) / "objects.npy", mode="w+", dtype=found.dtype, shape=(len(examples), *shape)
+                )
+            objects[part] = found[..., 0]
+        assert objects is not None  # noqa: S101 -- examples are never empty
+        phases = views.chain(objects)
+        for _ in range(ALIGNMENT_PASSES):
+            joined, _ = divide_on_support(*views.join(objects, phases))
+            phases = views.align(objects, joined)
+        merged, support = divide_on_support(*views.join(objects, phases))
+        del objects  # the file is unmapped before it goes
+    return Stitched(merged, support, canvas)
+
+
+class _Views:
+    """Where the objects of groups lie on the canvas of all, and how much light each of their pixels gets."""
+
+    def __init__(self, canvas: Canvas, shape: tuple[int, int], examples: Examples, power: NDArray[np.floating]) -> None:
+        self._canvas = canvas
+        self._corners = (examples.references - canvas.origin).astype(np.int64) - np.array(shape) // 2
+        inner = np.array(shape) // 2 - np.array(power.shape) // 2
+        self._places = np.floor(examples.offsets + 0.5).astype(np.int64) + inner
+        self._shape, self._power = shape, power
+
+    def join(
+        self, objects: NDArray[np.complexfloating], phases: NDArray[np.complexfloating]
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """Return Σ_g T_gᴴ(W_g z_g O_g) and Σ_g T_gᴴ W_g, (H, W) both."""
+        total, weight = np.zeros(self._canvas.shape, np.complex128), np.zeros(self._canvas.shape)
+        for group, phase in enumerate(phases):
+            there, here = self._overlap(group)
+            light = self._light(group)[here]
+            total[there] += light * phase * objects[group][here]
+            weight[there] += light
+        return total, weight
+
+    def chain(self, objects: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
+        """Return phases z_g (B,) in which each group agrees with the sum of those before it."""
+        total = np.zeros(self._canvas.shape, np.complex128)
+        phases = np.ones(len(self._corners), np.complex128)
+        for group in range(len(phases)):
+            there, here = self._overlap(group)
+            lit = self._light(group)[here] * objects[group][here]
+            phases[group] = _unit((lit.conj() * total[there]).sum())
+            total[there] += phases[group] * lit
+        return phases
+
+    def align(self, objects: NDArray[np.complexfloating], joined: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Return the phases z_g (B,) in which the objects of groups agree best with the joined one."""
+        phases = np.ones(len(self._corners), np.complex128)
+        for group in range(len(phases)):
+            there, here = self._overlap(group)
+            phases[group] = _unit((self._light(group)[here] * objects[group][here].conj() * joined[there]).sum())
+        return phases
+
+    def _overlap(self, group: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Return the part of the canvas that a group covers, and the part of the group that lies on the canvas."""
+        corner = self._corners[group]
+        first = np.maximum(corner, 0)
+        last = np.maximum(np.minimum(corner + self._shape, self._canvas.shape), first)
+        there, here = (
+            tuple(slice(low, high) for low, high in zip(start, stop, strict=True))
+            for start, stop in ((first, last), (first - corner, last - corner))
+        )
+        return there, here
+
+    def _light(self, group: int) -> NDArray[np.float64]:
+        """Return W_g (H, W) of a group."""
+        light = np.zeros(self._shape)
+        h, w = self._power.shape
+        for y, x in self._places[group]:
+            light[y : y + h, x : x + w] += self._power
+        return light
+
+
+def _unit(number: complex) -> complex:
+    """Return number / |number|, and 1 for 0."""
+    return number / abs(number) if abs(number) > 0 else 1.0
