@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DataError", "DependencyError", "FetchError", "PtychoError", "ShapeError"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DependencyError",
+    "FetchError",
+    "PtychoError",
+    "ShapeError",
+    "TrainingError",
+]
 
 
 class PtychoError(Exception):
@@ -31,3 +39,7 @@ class FetchError(PtychoError):
 
 class DependencyError(PtychoError):
     """A package that this command needs is not installed."""
+
+
+class TrainingError(PtychoError):
+    """A network stopped learning: its loss or its weights are no longer finite."""
