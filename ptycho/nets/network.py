@@ -102,10 +102,10 @@ class Network(Protocol):
         """Return the weights, by the names of `ptycho.nets.layers.start_weights`."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights and what the optimiser remembers: all that the next step depends on."""
+        """Return all that the next step depends on, shaped as the weights: "weights/…" and Adam's memory of them."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to a `state` of a network of the same specification and framework."""
+        """Go back to a `state` of a network of the same specification, of either framework."""
 
 
 def build_network(

@@ -20,7 +20,7 @@ from ptycho.nets.network import Network
 from ptycho.train.history import History
 from ptycho.train.options import TrainOptions
 
-__all__ = ["Checkpoint", "check_run", "describe_run", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CURE", "Checkpoint", "check_run", "describe_run", "load_checkpoint", "save_checkpoint"]
 
 SCHEMA = "ptycho-checkpoint/1"
 CURE = "copy the file again, or begin anew without it"
@@ -56,6 +56,15 @@ class Checkpoint:
         best = self.history.best
         if best is None or bool(self.best) != (best.validation_loss is not None):
             raise DataError("checkpoint: expected an epoch, and best weights if it was validated, found otherwise")
+
+    def list_weights(self) -> list[Weights]:
+        """Return what must have the shapes of the network's weights: the best, the last, and their moments."""
+        parts: dict[str, Weights] = {"best": self.best} if self.best else {}
+        for key, value in self.state.items():
+            part, _, name = key.partition("/")
+            if value.ndim:  # not Adam's count of steps
+                parts.setdefault(part, {})[name] = value
+        return list(parts.values())
 
 
 def describe_run(

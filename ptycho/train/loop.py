@@ -16,7 +16,7 @@ from ptycho.errors import ConfigError, DataError, PtychoError, TrainingError
 from ptycho.nets.layers import Weights, check_weights
 from ptycho.nets.network import Network
 from ptycho.nets.specification import NetworkKind
-from ptycho.train.checkpoint import Checkpoint, check_run, describe_run, load_checkpoint, save_checkpoint
+from ptycho.train.checkpoint import CURE, Checkpoint, check_run, describe_run, load_checkpoint, save_checkpoint
 from ptycho.train.history import Ending, EpochRecord, History, StepRecord
 from ptycho.train.options import TrainOptions
 
@@ -50,8 +50,8 @@ def train(
     checkpoint
         File written after each epoch, replacing what is there: a process that is killed loses what it did since.
     resume
-        Take up the training of `checkpoint` after its last whole epoch, in the network's framework; without such a
-        file, begin. The end is that of a training that was never interrupted. One that is over only gives its
+        Take up the training of `checkpoint` after its last whole epoch, in either framework; without such a file,
+        begin. The end is that of a training that was never interrupted. One that is over only gives its
         weights and history. Nothing but `use_streaming` may differ, not even `epochs` or `seconds`: the learning
         rate falls along one curve over all of them, so there is no longer training that a shorter one begins.
     report
@@ -173,11 +173,11 @@ def _take_up(network: Network, path: Path, run: dict[str, object]) -> tuple[Hist
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     try:
-        if saved.best:
-            check_weights(network.specification, saved.best)
+        for weights in saved.list_weights():
+            check_weights(network.specification, weights)
         network.restore(saved.state)
     except PtychoError as error:
-        raise DataError(f"{path}: {error}; resume in the framework that wrote it, or begin anew") from error
+        raise DataError(f"{path}: {error}; {CURE}") from error
     return saved.history, saved.best
 
 

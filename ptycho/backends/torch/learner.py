@@ -72,14 +72,14 @@ class Learner:
 
     def weights(self) -> Weights:
         """Return the weights."""
-        return {name: _publish(name, parameter).copy() for name, parameter in self._named.items()}
+        return {name: _publish(parameter) for name, parameter in self._named.items()}
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the weights, and Adam's step and moments."""
         state: dict[str, NDArray[Any]] = {f"weights/{name}": value for name, value in self.weights().items()}
         for name, parameter in self._named.items():
             for part, value in self._adam.state.get(parameter, {}).items():
-                state[f"{part}/{name}"] = to_numpy(value).copy()
+                state[f"{part}/{name}"] = _publish(value)
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -89,9 +89,7 @@ class Learner:
         self._adam.state.clear()
         for part, values in parts.items():
             for name, value in values.items():
-                self._adam.state[self._named[name]][part] = torch.tensor(
-                    value, device="cpu" if part == "step" else self._device
-                )
+                self._adam.state[self._named[name]][part] = _take(value).to("cpu" if part == "step" else self._device)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         spec = self.specification
@@ -116,14 +114,19 @@ class Learner:
     def _load(self, weights: Mapping[str, NDArray[np.floating]]) -> None:
         with torch.no_grad():
             for name, parameter in self._named.items():
-                value = torch.tensor(weights[name])
-                parameter.copy_(value.permute(TO_TORCH) if value.ndim == 4 else value)
+                parameter.copy_(_take(weights[name]))
 
 
-def _publish(name: str, parameter: torch.Tensor) -> NDArray[np.floating]:
-    """Return a parameter as the layer list shapes it."""
-    value = to_numpy(parameter)
-    return np.ascontiguousarray(value.transpose(FROM_TORCH)) if name.endswith("kernel") else value
+def _publish(tensor: torch.Tensor) -> NDArray[np.floating]:
+    """Return a copy of a parameter, or of its moment, as the layer list shapes it."""
+    value = to_numpy(tensor)
+    return np.array(value.transpose(FROM_TORCH) if value.ndim == 4 else value, order="C")
+
+
+def _take(value: NDArray[np.floating]) -> torch.Tensor:
+    """Return a copy of what the layer list shapes as torch shapes it."""
+    tensor = torch.tensor(value)
+    return tensor.permute(TO_TORCH).contiguous() if tensor.ndim == 4 else tensor
 
 
 def _choose_device(device: str) -> torch.device:

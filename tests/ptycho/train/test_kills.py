@@ -6,13 +6,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ptycho.archive import load_arrays
-from ptycho.nets import Network
-from ptycho.train import EpochRecord, History, StepRecord, train
+from ptycho.nets.layers import Weights
+from ptycho.train import EpochRecord, History, StepRecord, TrainOptions, train
 from ptycho.train.checkpoint import load_checkpoint
 
 from .trainee import OPTIONS, make_problem
@@ -60,31 +61,29 @@ def test_a_training_that_is_killed_loses_no_more_than_an_epoch_and_ends_as_an_un
 @pytest.mark.slow
 def test_a_tensorflow_network_learns_streams_and_is_taken_up_as_well(tmp_path: Path) -> None:
     problem = make_problem()
-    path = tmp_path / "checkpoint.npz"
 
-    def learn(*, use_streaming: bool, stop_after: int = 99, resume: bool = False) -> tuple[Network, History | None]:
-        def report(record: StepRecord | EpochRecord) -> None:
-            if isinstance(record, EpochRecord) and record.epoch == stop_after:
-                raise KeyboardInterrupt
+    def learn(framework: str, options: TrainOptions, **keywords: Any) -> tuple[History, Weights]:
+        network = problem.build(framework, seed=7 if "resume" in keywords else 0)
+        history = train(network, problem.training, problem.validation, options, **keywords)
+        return history, network.weights()
 
-        network = problem.build("tensorflow", seed=7 if resume else 0)
-        options = replace(OPTIONS, use_streaming=use_streaming)
-        sets = problem.training, problem.validation
-        try:
-            return network, train(network, *sets, options, checkpoint=path, resume=resume, report=report)
-        except KeyboardInterrupt:
-            return network, None
+    def stop(record: StepRecord | EpochRecord) -> None:
+        if isinstance(record, EpochRecord) and record.epoch == 2:
+            raise KeyboardInterrupt
 
-    whole, history = learn(use_streaming=False)
-    streamed, streamed_history = learn(use_streaming=True)
-    assert learn(use_streaming=False, stop_after=2)[1] is None
-    resumed, resumed_history = learn(use_streaming=True, resume=True)
-    assert history is not None
-    assert history.epochs[-1].loss < history.epochs[0].loss
-    for other, network in ((streamed_history, streamed), (resumed_history, resumed)):
-        assert other is not None
-        for name in ("loss", "validation_loss"):
-            expected = [getattr(record, name) for record in history.epochs]
-            assert [getattr(record, name) for record in other.epochs] == pytest.approx(expected, rel=1e-6)
-        for name, value in whole.weights().items():
-            np.testing.assert_allclose(network.weights()[name], value, rtol=0, atol=1e-6, err_msg=name)
+    whole = learn("tensorflow", OPTIONS)
+    assert whole[0].epochs[-1].loss < whole[0].epochs[0].loss
+    assert_alike(learn("tensorflow", replace(OPTIONS, use_streaming=True)), whole, tolerance=1e-6)
+    for framework, tolerance in (("tensorflow", 1e-6), ("torch", 2e-3)):
+        path = tmp_path / f"{framework}.npz"
+        with pytest.raises(KeyboardInterrupt):
+            learn(framework, OPTIONS, checkpoint=path, report=stop)
+        assert_alike(learn("tensorflow", OPTIONS, checkpoint=path, resume=True), whole, tolerance)
+
+
+def assert_alike(found: tuple[History, Weights], expected: tuple[History, Weights], tolerance: float) -> None:
+    for name in ("loss", "validation_loss"):
+        losses = [[getattr(record, name) for record in history.epochs] for history in (found[0], expected[0])]
+        np.testing.assert_allclose(*losses, rtol=tolerance, err_msg=name)
+    for name, value in expected[1].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=0, atol=tolerance, err_msg=name)

@@ -186,6 +186,7 @@ def damages() -> dict[str, Callable[[Path], None]]:
         "history of no epoch": edit(lambda arrays: arrays.update(history=np.array('{"schema": "ptycho-history/1"}'))),
         "no best weights": edit(lambda a: [a.pop(name) for name in list(a) if name.startswith("best/")]),
         "a best weight of another shape": edit(lambda a: a.update({"best/0.last.bias": np.zeros(9, np.float32)})),
+        "a moment of another shape": edit(lambda a: a.update({"state/exp_avg/0.last.bias": np.zeros(9, np.float32)})),
         "a moment missing": edit(lambda arrays: arrays.pop("state/exp_avg/0.last.bias")),
         "another optimiser": edit(lambda a: a.update({"state/velocity/0.last.bias": np.zeros(8, np.float32)})),
     }
