@@ -279,6 +279,17 @@ def test_every_step_and_epoch_is_reported(problem: Problem) -> None:
     assert steps[-1].seconds_left == 0 < steps[0].seconds_left
 
 
+def test_an_epoch_tells_the_mean_over_its_examples_and_the_next_deals_them_anew(problem: Problem) -> None:
+    records: list[Record] = []
+    still = TrainOptions(epochs=2, rate=1e-12)
+    history = train(problem.build(), problem.training, None, still, report=records.append)
+    everything = problem.training.read(np.arange(len(problem.training)))
+    for record in history.epochs:
+        assert record.loss == pytest.approx(problem.build().loss(everything), rel=1e-5)
+    losses = [record.loss for record in records if isinstance(record, StepRecord)]
+    assert losses[:4] != pytest.approx(losses[4:], rel=1e-3)
+
+
 def test_requests_that_contradict_themselves_are_refused(problem: Problem) -> None:
     network, training = problem.build(), problem.training
     with pytest.raises(ConfigError, match="patience: expected validation examples"):
