@@ -92,6 +92,16 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _add_frames(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --frames."""
+    parser.add_argument(
+        "--frames",
+        choices=("all", "train", "half-a", "half-b"),
+        default=default,
+        help=f"train leaves out the held-out frames; the halves share the training frames ({default})",
+    )
+
+
 def _add_sabotage(parser: argparse.ArgumentParser, summary: str) -> None:
     """Add --sabotage."""
     parser.add_argument("--sabotage", choices=("none", "shuffled", "transposed", "noise"), default="none", help=summary)
@@ -130,12 +140,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     _add_scan(parser)
     parser.add_argument("--out", metavar="DIR", required=True, help="gets reconstruction.npz and run.json")
-    parser.add_argument(
-        "--frames",
-        choices=("all", "train", "half-a", "half-b"),
-        default="all",
-        help="train leaves out the held-out frames; the halves share the training frames (all)",
-    )
+    _add_frames(parser, "all")
     parser.add_argument("--epochs", type=int, default=30, help="passes over the frames (30)")
     parser.add_argument("--modes", type=int, default=2, help="modes of the probe (2)")
     parser.add_argument("--seed", type=int, default=0, help="of the random start; sets of frames never share one (0)")
@@ -144,9 +149,58 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_framework(parser: argparse.ArgumentParser) -> None:
+    """Add what a network runs on."""
+    parser.add_argument("--framework", choices=("torch", "tensorflow"), default="torch", help="(torch)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes CUDA where there is one (auto)"
+    )
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument("--out", metavar="DIR", required=True, help="gets bundle.zip, history.json and training.png")
+    _add_frames(parser, "train")
+    parser.add_argument(
+        "--network",
+        choices=("pinn", "supervised"),
+        default="pinn",
+        help="pinn learns from diffraction alone, supervised from a known object (pinn)",
+    )
+    parser.add_argument("--gridsize", type=int, default=2, help="a group has its square of frames (2)")
+    parser.add_argument("--loss", choices=("amplitude", "poisson"), default="amplitude", help="(amplitude)")
+    parser.add_argument(
+        "--probe", metavar="DIR", help="what reconstruct wrote: take its probe in place of the scan's guess"
+    )
+    parser.add_argument("--epochs", type=int, default=60, help="passes over the frames, at most (60)")
+    parser.add_argument("--seconds", type=float, help="stop when they are used up; the learning rate falls in time")
+    parser.add_argument("--patience", type=int, help="stop after as many epochs without a better validation loss")
+    parser.add_argument("--seed", type=int, default=0, help="of groups, first weights and order (0)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on after the last whole epoch of a training that was cut short"
+    )
+    _add_framework(parser)
+    _add_json(parser)
+
+
+def _add_infer(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument("--model", metavar="DIR|FILE", required=True, help="what train wrote")
+    parser.add_argument("--out", metavar="DIR", required=True, help="gets reconstruction.npz, run.json and object.png")
+    _add_frames(parser, "all")
+    parser.add_argument(
+        "--chunk", type=int, default=32, help="groups predicted at a time; the result does not depend on it (32)"
+    )
+    _add_sabotage(parser, "make the scan wrong on purpose, to see the scores refuse it (none)")
+    _add_framework(parser)
+    _add_json(parser)
+
+
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_scan(parser)
-    parser.add_argument("--train", metavar="DIR", required=True, help="what reconstruct --frames train wrote")
+    parser.add_argument(
+        "--train", metavar="DIR", required=True, help="what reconstruct or infer wrote of --frames train"
+    )
     parser.add_argument("--half-a", metavar="DIR", help="what reconstruct --frames half-a wrote")
     parser.add_argument("--half-b", metavar="DIR", help="what reconstruct --frames half-b wrote")
     parser.add_argument("--all", metavar="DIR", help="what reconstruct --frames all wrote: the result to use")
@@ -170,5 +224,7 @@ COMMANDS = (
     Command("info", "ptycho.commands.info", "say what a scan holds and how it was read", _add_info),
     Command("simulate", "ptycho.commands.simulate", "make a scan with a known object", _add_simulate),
     Command("reconstruct", "ptycho.commands.reconstruct", "find object and probe", _add_reconstruct),
+    Command("train", "ptycho.commands.train", "train a network on a scan", _add_train),
+    Command("infer", "ptycho.commands.infer", "find object and probe by a trained network", _add_infer),
     Command("evaluate", "ptycho.commands.evaluate", "score a reconstruction, draw it, judge it", _add_evaluate),
 )

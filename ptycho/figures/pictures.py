@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from ptycho.figures.style import BLUE, GREY, ORANGE, add_scale_bar, make_figure, show_curve_axes, show_image
 from ptycho.metrics.measure import Evaluation
+from ptycho.metrics.registration import Placed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_held_out", "draw_object", "draw_probe", "draw_star", "draw_truth"]
+__all__ = ["draw_held_out", "draw_image", "draw_object", "draw_probe", "draw_star", "draw_truth"]
 
 PHASE_MAP, AMPLITUDE_MAP, POWER_MAP, CYCLIC_MAP, SIGNED_MAP = "gray", "gray", "magma", "twilight", "RdBu_r"
 DARK = 0.12  # of the largest amplitude; the phase of darker pixels is not shown
@@ -25,7 +26,11 @@ WRAPPING_RANGE_RAD = 5.0  # a phase that spans more is shown with a cyclic colou
 
 def draw_object(evaluation: Evaluation) -> Figure:
     """Return phase and amplitude of the object over the covered region."""
-    image = evaluation.gauged.image
+    return draw_image(evaluation.gauged.image, evaluation.scan.pixel_size_m)
+
+
+def draw_image(image: Placed, pixel_size_m: float | None) -> Figure:
+    """Return phase and amplitude of an object in its gauge, where it is covered."""
     box = scipy.ndimage.find_objects(image.region.astype(np.uint8))[0]
     region, values = image.region[box], image.object[box]
     figure = make_figure(9.4, 4.5)
@@ -36,7 +41,7 @@ def draw_object(evaluation: Evaluation) -> Figure:
     colours = {"cmap": AMPLITUDE_MAP, **_limits(amplitude)}
     show_image(axes[1], amplitude, colours, title="Object, amplitude", unit="relative to the median")
     for panel in axes:
-        add_scale_bar(panel, region.shape[1], evaluation.scan.pixel_size_m)
+        add_scale_bar(panel, region.shape[1], pixel_size_m)
     return figure
 
 

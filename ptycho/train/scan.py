@@ -1,0 +1,139 @@
+"""A network trained on one scan: frames kept apart for validation, groups, normalisation, and a bundle at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ptycho.data.examples import Examples, make_examples
+from ptycho.data.groups import default_neighbours, group_frames
+from ptycho.data.normalisation import fit_normalisation
+from ptycho.data.scan import DataKind, Scan
+from ptycho.data.split import split_strip
+from ptycho.errors import ConfigError
+from ptycho.nets import Bundle, NetworkKind, TrainingLoss, build_network, illuminate, specify
+from ptycho.nets.layers import start_weights
+from ptycho.nets.specification import OVERLAP
+from ptycho.physics.propagation import ComplexArray
+from ptycho.train.history import History
+from ptycho.train.loop import Report, train
+from ptycho.train.options import TrainOptions
+
+__all__ = ["Recipe", "train_scan"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which network is to be trained, where, and what it is judged by.
+
+    Attributes
+    ----------
+    kind, gridsize, loss, stages, projections, filters
+        See `ptycho.nets.Specification`.
+    validation
+        Share of the frames, a strip at the end of the scan's longer axis, that the network never sees.
+    seed
+        Of groups and first weights.
+    framework, device
+        See `ptycho.nets.build_network`.
+    """
+
+    kind: NetworkKind = NetworkKind.PINN
+    gridsize: int = 2
+    loss: TrainingLoss = TrainingLoss.AMPLITUDE
+    stages: int = 3
+    projections: int = 3
+    filters: int = 24
+    validation: float = 0.1
+    seed: int = 0
+    framework: str = "torch"
+    device: str = "auto"
+
+    @property
+    def overlap(self) -> int:
+        """Frames of one example: those of a group, but `OVERLAP` single ones where no label tells their object."""
+        return OVERLAP if self.gridsize == 1 and self.kind is NetworkKind.PINN else self.gridsize**2
+
+
+def train_scan(
+    scan: Scan,
+    frames: ArrayLike | None = None,
+    recipe: Recipe | None = None,
+    options: TrainOptions | None = None,
+    *,
+    probe: ComplexArray | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+) -> tuple[Bundle, History]:
+    """Train a network on a scan's diffraction, or on its known object if the recipe asks for a supervised one.
+
+    Parameters
+    ----------
+    scan
+        The data; the Poisson loss needs counts.
+    frames
+        Indices of the frames to use, all by default.
+    recipe, options
+        What to train and how, `Recipe()` and `TrainOptions()` by default.
+    probe
+        (m, h, w) complex in any units, as a rule of a reconstruction; by default the scan's guess. The network
+        cannot repair it.
+    checkpoint, resume, report
+        See `ptycho.train.train`.
+
+    Returns
+    -------
+    bundle
+        What `ptycho.inference.infer` takes.
+    history
+        The losses.
+
+    Raises
+    ------
+    ConfigError, DataError, ShapeError, TrainingError
+        As `ptycho.train.train`; if the Poisson loss is asked for and the data are not counts.
+    """
+    recipe, options = recipe or Recipe(), options or TrainOptions()
+    if recipe.loss is TrainingLoss.POISSON and scan.kind is not DataKind.COUNTS:
+        raise ConfigError(f"{scan.name}: expected counts for the Poisson loss, found {scan.kind}; use loss amplitude")
+    part = scan if frames is None else scan.select(frames)
+    chosen = part.probe if probe is None else probe
+    seen, kept = split_strip(part.probe_positions, recipe.validation)
+    normalisation = fit_normalisation(part.diffraction[seen], part.mask)
+    light = illuminate(chosen, normalisation, part.mask)
+
+    def prepare(which: ArrayLike, seed: int) -> Examples:
+        some = part.select(which)
+        size = recipe.overlap
+        groups = group_frames(some.probe_positions, size, neighbours=default_neighbours(size), seed=seed)
+        return make_examples(some, groups, normalisation, labels=recipe.kind is NetworkKind.SUPERVISED)
+
+    training, validation = prepare(seen, 2 * recipe.seed), prepare(kept, 2 * recipe.seed + 1)
+    specification = specify(
+        light.probe,
+        np.concatenate((training.offsets, validation.offsets)),
+        kind=recipe.kind,
+        gridsize=recipe.gridsize,
+        loss=recipe.loss,
+        stages=recipe.stages,
+        projections=recipe.projections,
+        filters=recipe.filters,
+    )
+    weights = start_weights(specification, recipe.seed)
+    network = build_network(specification, light, weights, framework=recipe.framework, device=recipe.device)
+    history = train(network, training, validation, options, checkpoint=checkpoint, resume=resume, report=report)
+    record = {
+        "scan": scan.name,
+        "scan_sha256": scan.provenance.get("sha256"),
+        "frames": len(seen),
+        "validation_frames": len(kept),
+        "recipe": dataclasses.asdict(recipe),
+        "options": dataclasses.asdict(options),
+        "history": history.to_json(),
+    }
+    return Bundle(specification, light, network.weights(), record), history
