@@ -19,7 +19,7 @@ from ptycho.metrics.truth import TruthComparison, compare_to_truth
 from ptycho.physics import predict_intensity
 from ptycho.reconstruction import Reconstruction
 
-__all__ = ["Evaluation", "FrameSetFit", "HalfSets", "Refit", "measure"]
+__all__ = ["Evaluation", "FrameSetFit", "HalfSets", "Refit", "compare_with_truth", "measure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ def measure(
     gauged = _gauge(scan, reconstruction, train_fit.flux)
     half_sets = None if halves is None else _compare_halves(scan, held_out, *halves)
     refitted = None if refit is None else _compare_refit(scan, gauged, refit)
-    truth = _compare_truth(scan, gauged)
+    truth = compare_with_truth(scan, gauged)
     spokes, no_spokes = _find_star(gauged) if star else (None, "not asked for: nobody said that the object is a star")
     reasons = {
         "half_sets": (half_sets, "no half-set reconstructions were given"),
@@ -223,7 +223,7 @@ def _find_star(judged: Gauged) -> tuple[Star | None, str]:
         return None, str(error)
 
 
-def _compare_truth(scan: Scan, judged: Gauged) -> TruthComparison | None:
+def compare_with_truth(scan: Scan, judged: Gauged) -> TruthComparison | None:
     """Return the comparison with the known object of the scan, if it carries one."""
     if scan.object_truth is None or scan.truth_origin is None:
         return None
