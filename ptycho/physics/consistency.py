@@ -17,7 +17,7 @@ from ptycho.physics.shift import shift_probe
 __all__ = ["DAMPING", "POWER_FLOOR", "check_measured", "light_groups", "predict_groups", "project_groups"]
 
 DAMPING = 0.02  # of the brightest pixel's light: what is lit less moves less
-POWER_FLOOR = 1e-4  # of an intensity whose mean over pixels is 1/4: no phase is taken from darkness
+POWER_FLOOR = 3e-4  # of an intensity whose mean over pixels is 1/4: no phase is taken from darkness
 
 
 def light_groups(probe: ComplexArray, offsets: NDArray[np.float64]) -> tuple[ComplexArray, NDArray[np.float64]]:
@@ -73,12 +73,13 @@ def project_groups(
 ) -> tuple[ComplexArray, NDArray[np.floating]]:
     """Move canvases towards agreement with the measured amplitudes of their group, all frames at once.
 
-    O ← O + Σ_k T_kᴴ Σ_m P_km* (Fᴴ[Ψ_km √k / √(λ + ε)] − ψ_km) / (W + δ), with ψ = P T_k O, Ψ = F ψ,
-    λ = Σ_m |Ψ_m|², W = Σ_k T_kᴴ Σ_m |P_km|² and δ = 0.02 max W. Off the mask Ψ stays. From O = 1 one step gives the
-    merged back-projection of the amplitudes with the phase of the probe's far field. Error reduction after Gerchberg
-    & Saxton (Optik 35, 237, 1972), its overlap constraint after Thibault et al. (Ultramicroscopy 109, 338, 2009,
-    doi:10.1016/j.ultramic.2008.12.011, eq. 6), damped as in rPIE (Maiden, Johnson & Li, Optica 4, 736, 2017,
-    doi:10.1364/OPTICA.4.000736).
+    O ← O + Σ_k T_kᴴ Σ_m P_km* (Fᴴ[Ψ_km √k λ / (λ + ε)^(3/2)] − ψ_km) / (W + δ), with ψ = P T_k O, Ψ = F ψ,
+    λ = Σ_m |Ψ_m|², W = Σ_k T_kᴴ Σ_m |P_km|² and δ = 0.02 max W. Off the mask Ψ stays. Fields far below √ε vanish:
+    their phases are rounding, which a plain √k / √λ would raise to the measured amplitude in a few steps. From O = 1
+    one step gives the merged back-projection of the amplitudes with the phase of the probe's far field. Error
+    reduction after Gerchberg & Saxton (Optik 35, 237, 1972), its overlap constraint after Thibault et al.
+    (Ultramicroscopy 109, 338, 2009, doi:10.1016/j.ultramic.2008.12.011, eq. 6), damped as in rPIE (Maiden, Johnson &
+    Li, Optica 4, 736, 2017, doi:10.1364/OPTICA.4.000736).
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ def project_groups(
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        factor = measured / np.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
+        power = sum_modes(fields)[:, :, None]
+        lit = power + POWER_FLOOR
+        factor = measured * power / (lit * np.sqrt(lit))
         factor = factor if mask is None else np.where(mask, factor, 1)
         change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(axis=2)
         canvases = canvases + spread_groups(np.moveaxis(change, 1, -1), whole, padded) / (light + DAMPING * largest)

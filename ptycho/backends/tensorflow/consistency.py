@@ -56,7 +56,9 @@ def project_groups(
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        factor = measured / tf.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
+        power = sum_modes(fields)[:, :, None]
+        lit = power + POWER_FLOOR
+        factor = measured * power / (lit * tf.sqrt(lit))
         factor = factor if valid is None else tf.where(valid, factor, tf.ones_like(factor))
         moved = backpropagate(fields * tf.cast(factor, fields.dtype)) - exit_waves
         change = tf.transpose(tf.reduce_sum(tf.math.conj(waves) * moved, axis=2), TO_BACK)

@@ -54,7 +54,9 @@ def project_groups(
     for _ in range(steps):
         exit_waves = _exit_waves(canvases, whole, waves)
         fields = propagate(exit_waves)
-        factor = measured / torch.sqrt(sum_modes(fields)[:, :, None] + POWER_FLOOR)
+        power = sum_modes(fields)[:, :, None]
+        lit = power + POWER_FLOOR
+        factor = measured * power / (lit * torch.sqrt(lit))
         factor = factor if valid is None else torch.where(valid, factor, torch.ones_like(factor))
         change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(dim=2)
         canvases = canvases + spread_groups(change.movedim(1, -1), whole, padded) / (light + DAMPING * largest)
