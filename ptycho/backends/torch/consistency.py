@@ -5,15 +5,8 @@ from __future__ import annotations
 import torch
 from numpy.typing import ArrayLike
 
-from ptycho.backends.torch.operators import (
-    backpropagate,
-    propagate,
-    sample_groups,
-    shift_probe,
-    spread_groups,
-    sum_modes,
-)
-from ptycho.backends.torch.windows import as_tensor, float64
+from ptycho.backends.torch.operators import AXES, propagate, shift_probe, sum_modes
+from ptycho.backends.torch.windows import Views, as_tensor, float64
 from ptycho.physics.consistency import DAMPING, POWER_FLOOR, check_measured
 
 __all__ = ["light_groups", "predict_groups", "project_groups"]
@@ -31,7 +24,8 @@ def predict_groups(
     canvases: torch.Tensor, whole: ArrayLike, waves: torch.Tensor, *, mask: ArrayLike | None = None
 ) -> torch.Tensor:
     """Return λ (B, h, w, C) expected of canvases (B, H, W, 1), 0 off the mask."""
-    power = sum_modes(propagate(_exit_waves(canvases, whole, waves))).movedim(1, -1)
+    views = Views(float64(whole, canvases), tuple(waves.shape[-2:]), tuple(canvases.shape[1:3]))
+    power = sum_modes(propagate(waves * views.cut(canvases)[:, :, None])).movedim(1, -1)
     return power if mask is None else power * as_tensor(mask, power)[..., None]
 
 
@@ -44,26 +38,25 @@ def project_groups(
     steps: int = 1,
     mask: ArrayLike | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Move canvases (B, H, W, 1) towards the amplitudes (B, h, w, C) of their group; return them and their light."""
+    """Move canvases (B, H, W, 1) towards the amplitudes (B, h, w, C) of their group; return them and their light.
+
+    The detector's origin stays in the corner here, which saves moving every field there and back.
+    """
     check_measured(amplitudes.shape, waves.shape)
-    padded = (canvases.shape[1], canvases.shape[2])
-    light = spread_groups(sum_modes(waves).movedim(1, -1), whole, padded)
+    views = Views(float64(whole, canvases), tuple(waves.shape[-2:]), tuple(canvases.shape[1:3]))
+    light = views.spread(sum_modes(waves))
     largest = light.amax(dim=(1, 2), keepdim=True)
-    measured = amplitudes.movedim(-1, 1)[:, :, None]
-    valid = None if mask is None else as_tensor(mask, amplitudes)
+    denominator = light + DAMPING * largest
+    measured = torch.fft.ifftshift(amplitudes.movedim(-1, 1)[:, :, None], dim=AXES)
+    valid = None if mask is None else torch.fft.ifftshift(as_tensor(mask, amplitudes))
+    conjugate = waves.conj()
     for _ in range(steps):
-        exit_waves = _exit_waves(canvases, whole, waves)
-        fields = propagate(exit_waves)
+        exit_waves = waves * views.cut(canvases)[:, :, None]
+        fields = torch.fft.fft2(exit_waves, norm="ortho")
         power = sum_modes(fields)[:, :, None]
         lit = power + POWER_FLOOR
         factor = measured * power / (lit * torch.sqrt(lit))
         factor = factor if valid is None else torch.where(valid, factor, torch.ones_like(factor))
-        change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(dim=2)
-        canvases = canvases + spread_groups(change.movedim(1, -1), whole, padded) / (light + DAMPING * largest)
+        change = (conjugate * (torch.fft.ifft2(fields * factor, norm="ortho") - exit_waves)).sum(dim=2)
+        canvases = canvases + views.spread(change) / denominator
     return canvases, light / largest
-
-
-def _exit_waves(canvases: torch.Tensor, whole: ArrayLike, waves: torch.Tensor) -> torch.Tensor:
-    """Return ψ (B, C, m, h, w)."""
-    patches = sample_groups(canvases, whole, (waves.shape[-2], waves.shape[-1]))
-    return waves * patches.movedim(-1, 1)[:, :, None]

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from ptycho.physics.shapes import check_inside
 
 __all__ = [
+    "Views",
     "add_blocks",
     "as_tensor",
     "check_inside_if_known",
@@ -85,6 +86,43 @@ def add_blocks(
     flat = blocks.new_zeros(stack_shape[0] * stack_shape[1] * stack_shape[2])
     inner = torch.where(inside, blocks, torch.zeros_like(blocks))
     return flat.scatter_add(0, index.reshape(-1), inner.reshape(-1)).reshape(stack_shape)
+
+
+class Views:
+    """Where the frames of groups lie on their canvases, at whole pixels: found once, used in every step.
+
+    Parameters
+    ----------
+    whole
+        (B, C, 2) float64 without fraction, offsets from the middle of each canvas.
+    frame_shape, canvas_shape
+        (h, w) and (H, W).
+    """
+
+    def __init__(self, whole: torch.Tensor, frame_shape: tuple[int, ...], canvas_shape: tuple[int, ...]) -> None:
+        b, c = whole.shape[:2]
+        (h, w), (height, width) = frame_shape, canvas_shape
+        points = (whole + whole.new_tensor([height // 2 - h // 2, width // 2 - w // 2])).reshape(-1, 2)
+        check_inside_if_known(points, (h, w), (height, width))
+        owners = torch.arange(b, device=whole.device).repeat_interleave(c)
+        index, inside = _address(owners, points.long(), (h, w), (height, width))
+        self._index, self._patches, self._canvases = index.reshape(-1), (b, c, h, w), (b, height, width, 1)
+        # A graph being compiled has not looked: zeros stand for what is outside.
+        self._inside = inside.reshape(self._patches) if torch.compiler.is_compiling() else None
+
+    def cut(self, canvases: torch.Tensor) -> torch.Tensor:
+        """Return the patches (B, C, h, w) of canvases (B, H, W, 1)."""
+        return self._keep(canvases.reshape(-1).index_select(0, self._index).reshape(self._patches))
+
+    def spread(self, patches: torch.Tensor) -> torch.Tensor:
+        """Add patches (B, C, h, w) into empty canvases (B, H, W, 1): the adjoint of `cut`."""
+        b, height, width, _ = self._canvases
+        flat = patches.new_zeros(b * height * width)
+        return flat.index_add(0, self._index, self._keep(patches).reshape(-1)).reshape(self._canvases)
+
+    def _keep(self, patches: torch.Tensor) -> torch.Tensor:
+        """Return patches, 0 outside their canvas."""
+        return patches if self._inside is None else torch.where(self._inside, patches, torch.zeros_like(patches))
 
 
 def _fractions(fractions: torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
