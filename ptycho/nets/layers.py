@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ptycho.errors import ShapeError
 from ptycho.nets.specification import Specification
 
-__all__ = ["FEATURES", "Layer", "Weights", "check_weights", "list_layers", "start_weights"]
+__all__ = ["FEATURES", "Layer", "Weights", "check_weights", "list_layers", "start_weights", "weight_shapes"]
 
 FEATURES = 5
 
@@ -78,6 +78,16 @@ def start_weights(specification: Specification, seed: int = 0) -> Weights:
     return weights
 
 
+def weight_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all weights, by name."""
+    return {
+        f"{stage}.{layer.name}.{part}": shape
+        for stage in range(specification.stages)
+        for layer in list_layers(specification)
+        for part, shape in layer.shapes.items()
+    }
+
+
 def check_weights(specification: Specification, weights: Mapping[str, NDArray[Any]]) -> None:
     """Raise unless the weights are those of a specification, all finite.
 
@@ -86,12 +96,7 @@ def check_weights(specification: Specification, weights: Mapping[str, NDArray[An
     ShapeError
         With the name, the shape found and the shape expected.
     """
-    expected = {
-        f"{stage}.{layer.name}.{part}": shape
-        for stage in range(specification.stages)
-        for layer in list_layers(specification)
-        for part, shape in layer.shapes.items()
-    }
+    expected = weight_shapes(specification)
     if set(weights) != set(expected):
         missing, unknown = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
         raise ShapeError(f"weights: expected those of the specification; missing {missing}, unknown {unknown}")

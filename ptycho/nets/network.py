@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from ptycho.backends import load
 from ptycho.data.examples import Batch
 from ptycho.data.normalisation import Normalisation
 from ptycho.errors import ConfigError, DataError, ShapeError
-from ptycho.nets.layers import Weights, check_weights
-from ptycho.nets.specification import Specification
+from ptycho.nets.layers import Weights, check_weights, weight_shapes
+from ptycho.nets.specification import NetworkKind, Specification
 from ptycho.physics.propagation import ComplexArray
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Network",
     "build_network",
     "check_amplitudes",
+    "check_batch",
     "check_state",
     "illuminate",
 ]
@@ -175,23 +176,46 @@ def check_amplitudes(
         )
 
 
+def check_batch(batch: Batch, specification: Specification) -> None:
+    """Raise unless these are examples that a network can learn from.
+
+    Raises
+    ------
+    ShapeError
+        If amplitudes or offsets are of another shape.
+    DataError
+        If labels are needed, and there are none.
+    """
+    shapes = batch.amplitudes.shape, batch.offsets.shape
+    check_amplitudes(*shapes, specification.frame_shape, specification.overlap)
+    if specification.kind is NetworkKind.SUPERVISED and batch.targets is None:
+        raise DataError("examples: expected targets, the patches of a known object, found none; make labels")
+
+
 def check_state(
-    state: Mapping[str, NDArray[Any]], weights: Collection[str], parts: Sequence[str]
+    state: Mapping[str, NDArray[Any]], specification: Specification, parts: Sequence[str]
 ) -> dict[str, dict[str, NDArray[Any]]]:
     """Return a network's state, keys "part/weight", by part; before the first step there are weights alone.
+
+    The first part holds the weights; a part called "step" one number for each of them, every other one a moment of
+    each weight, of its shape.
 
     Raises
     ------
     DataError
         If something is missing, or is not of such a network.
     """
+    shapes = weight_shapes(specification)
     split: dict[str, dict[str, NDArray[Any]]] = {part: {} for part in parts}
     for key, value in state.items():
         part, _, name = key.partition("/")
-        if part not in split or name not in weights:
+        if part not in split or name not in shapes:
             raise DataError(f"checkpoint: expected {', '.join(parts)} of this network's weights, found {key!r}")
+        expected = () if part == "step" else shapes[name]
+        if value.shape != expected:
+            raise DataError(f"checkpoint: {key}: expected {expected}, found {value.shape}")
         split[part][name] = value
     complete = {part: values for part, values in split.items() if values or part == parts[0]}
-    if len(complete) not in (1, len(parts)) or any(len(values) != len(weights) for values in complete.values()):
+    if len(complete) not in {1, len(parts)} or any(len(values) != len(shapes) for values in complete.values()):
         raise DataError("checkpoint: expected the state of every weight, found part of it; begin the training anew")
     return complete

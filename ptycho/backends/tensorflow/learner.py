@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ptycho.backends.tensorflow.network import UnrolledNetwork
 from ptycho.backends.tensorflow.windows import as_tensor, float64
 from ptycho.data.examples import Batch
-from ptycho.errors import ConfigError, DataError
+from ptycho.errors import ConfigError
 from ptycho.nets.layers import Weights, list_layers
-from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_state
+from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_batch, check_state
 from ptycho.nets.specification import NetworkKind, Specification
 from ptycho.physics.shapes import check_inside
 
@@ -91,7 +91,7 @@ class Learner:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a `state`."""
-        parts = check_state(state, self._named, ("weights", "step", "exp_avg", "exp_avg_sq"))
+        parts = check_state(state, self.specification, ("weights", "step", "exp_avg", "exp_avg_sq"))
         self._load(parts["weights"])
         steps = parts.get("step", {})
         self._adam.count.assign(next(iter(steps.values())) if steps else 0)
@@ -124,13 +124,11 @@ class Learner:
 
     def _examples(self, batch: Batch) -> list[tf.Tensor]:
         spec = self.specification
-        check_amplitudes(batch.amplitudes.shape, batch.offsets.shape, spec.frame_shape, spec.overlap)
+        check_batch(batch, spec)
         _check_places(batch.offsets, spec.frame_shape, spec.merged_shape)
         tensors = self._tensors(batch.amplitudes, batch.offsets)
-        if spec.kind is not NetworkKind.SUPERVISED:
+        if batch.targets is None or spec.kind is not NetworkKind.SUPERVISED:
             return tensors
-        if batch.targets is None:
-            raise DataError("examples: expected targets, the patches of a known object, found none; make labels")
         with tf.device(self._device):
             return [*tensors, as_tensor(batch.targets, self._complex)]
 

@@ -14,8 +14,8 @@ from ptycho.backends.torch.network import UnrolledNetwork
 from ptycho.data.examples import Batch
 from ptycho.errors import ConfigError
 from ptycho.nets.layers import Weights, list_layers
-from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_state
-from ptycho.nets.specification import Specification
+from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_batch, check_state
+from ptycho.nets.specification import NetworkKind, Specification
 
 __all__ = ["Learner"]
 
@@ -42,7 +42,7 @@ class Learner:
         mask = None if illumination.mask.all() else torch.tensor(illumination.mask, device=self._device)
         module = UnrolledNetwork(specification, probe, mask, illumination.normalisation.scale)
         self.module = module.to(self._device)
-        self.module.stages.to(self._dtype)
+        self.module.stages.to(self._dtype, memory_format=torch.channels_last)
         self._named = self._name_parameters()
         self._load(weights)
         self._adam = torch.optim.Adam(self._named.values(), lr=0.0)
@@ -84,7 +84,7 @@ class Learner:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a `state`."""
-        parts = check_state(state, self._named, ("weights", "step", "exp_avg", "exp_avg_sq"))
+        parts = check_state(state, self.specification, ("weights", "step", "exp_avg", "exp_avg_sq"))
         self._load(parts.pop("weights"))
         self._adam.state.clear()
         for part, values in parts.items():
@@ -92,10 +92,9 @@ class Learner:
                 self._adam.state[self._named[name]][part] = _take(value).to("cpu" if part == "step" else self._device)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
-        spec = self.specification
-        check_amplitudes(batch.amplitudes.shape, batch.offsets.shape, spec.frame_shape, spec.overlap)
+        check_batch(batch, self.specification)
         targets = None
-        if batch.targets is not None:
+        if batch.targets is not None and self.specification.kind is NetworkKind.SUPERVISED:
             targets = torch.tensor(batch.targets).to(self._device, self._dtype.to_complex())
         return self.module.loss(self._real(batch.amplitudes), batch.offsets, targets)
 

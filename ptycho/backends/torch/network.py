@@ -30,7 +30,7 @@ class Correction(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return corrections (B, 2, H, W) of features (B, 5, H, W)."""
-        x = gelu(self.first(_to_blocks(features)))
+        x = gelu(self.first(_to_blocks(features).contiguous(memory_format=torch.channels_last)))
         x = x + gelu(self.fine(x))
         y = gelu(self.down(x))
         y = y + gelu(self.coarse(y))

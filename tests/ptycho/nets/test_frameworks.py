@@ -337,10 +337,21 @@ def test_a_frame_off_the_canvas_is_refused(framework: str) -> None:
         network.loss(replace(case.batch, amplitudes=amplitudes[:, 1:]))
 
 
-def test_labels_that_are_not_there_are_asked_for() -> None:
+@frameworks
+def test_labels_that_are_not_there_are_asked_for(framework: str) -> None:
     case = make_case(task="supervised", stages=1)
     with pytest.raises(DataError, match="expected targets"):
-        case.build("tensorflow").loss(replace(case.batch, targets=None))
+        case.build(framework).loss(replace(case.batch, targets=None))
+
+
+@frameworks
+def test_a_state_of_other_shapes_is_refused_and_changes_nothing(framework: str) -> None:
+    network = make_case(stages=1).build(framework)
+    before = network.state()
+    wrong = {name: value[..., :1] if value.ndim == 4 else value for name, value in before.items()}
+    with pytest.raises(DataError, match=r"checkpoint: weights/0.first.kernel: expected \(3, 3, 20, "):
+        network.restore(wrong)
+    assert all(np.array_equal(value, before[name]) for name, value in network.state().items())
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
