@@ -30,7 +30,7 @@ import numpy as np
 from ptycho.data import Scan
 from ptycho.data.sabotage import Sabotage, sabotage_scan
 from ptycho.data.simulation import Simulation, simulate
-from ptycho.data.split import split_strip
+from ptycho.data.validation import split_strip
 from ptycho.inference import infer
 from ptycho.metrics.frc import find_crossing
 from ptycho.metrics.gauge import fix_gauge

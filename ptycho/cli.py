@@ -219,6 +219,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    _add_scan(parser)
+    parser.add_argument("--result", metavar="DIR", required=True, help="what infer or reconstruct wrote of train")
+    parser.add_argument("--reference", metavar="DIR", required=True, help="the same of what it is compared with")
+    parser.add_argument("--result-title", default="result", help="its name in the picture (result)")
+    parser.add_argument("--reference-title", default="reference", help="its name in the picture (reference)")
+    parser.add_argument("--star", action="store_true", help="the object is a star: measure its spokes too")
+    parser.add_argument("--out", metavar="DIR", required=True, help="gets comparison.json and comparison.png")
+    _add_json(parser)
+
+
 COMMANDS = (
     Command("fetch", "ptycho.commands.fetch", "bring a data set into the cache", _add_fetch),
     Command("info", "ptycho.commands.info", "say what a scan holds and how it was read", _add_info),
@@ -227,4 +238,5 @@ COMMANDS = (
     Command("train", "ptycho.commands.train", "train a network on a scan", _add_train),
     Command("infer", "ptycho.commands.infer", "find object and probe by a trained network", _add_infer),
     Command("evaluate", "ptycho.commands.evaluate", "score a reconstruction, draw it, judge it", _add_evaluate),
+    Command("compare", "ptycho.commands.compare", "put two results of one scan side by side", _add_compare),
 )

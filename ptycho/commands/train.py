@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ptycho.data import DataKind, FrameSet, select_frames
 from ptycho.data.catalog import open_scan
-from ptycho.figures.curves import draw_training
 from ptycho.figures.style import render_figure
+from ptycho.figures.training import draw_training
 from ptycho.nets import NetworkKind, TrainingLoss, save_bundle
 from ptycho.nets.bundle import BUNDLE_FILE
 from ptycho.progress import Progress

@@ -9,13 +9,12 @@ import numpy as np
 from ptycho.figures.style import BLUE, GREEN, GREY, ORANGE, make_figure, show_curve_axes
 from ptycho.metrics.frc import Crossing, find_crossing
 from ptycho.metrics.measure import Evaluation
-from ptycho.train.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_convergence", "draw_ring_correlation", "draw_training"]
+__all__ = ["draw_convergence", "draw_ring_correlation"]
 
 
 def draw_ring_correlation(evaluation: Evaluation) -> Figure | None:
@@ -60,21 +59,6 @@ def draw_convergence(evaluation: Evaluation) -> Figure | None:
     show_curve_axes(axes, title="Convergence", x="epoch", y="Fourier error R")
     axes.set_xlim(1, max(2, len(history)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=8, framealpha=1, edgecolor="none")
-    return figure
-
-
-def draw_training(history: History) -> Figure:
-    """Return the losses of a training against time, and which epoch was kept."""
-    figure = make_figure(6.2, 3.9)
-    axes = figure.subplots()
-    minutes = [record.seconds / 60 for record in history.epochs]
-    axes.semilogy(minutes, [record.loss for record in history.epochs], color=BLUE, lw=1.6, marker=".", label="training")
-    judged = [(time, record.validation_loss) for time, record in zip(minutes, history.epochs, strict=True)]
-    if history.best is not None and history.best.validation_loss is not None:
-        axes.semilogy(*zip(*judged, strict=True), color=ORANGE, lw=1.6, marker=".", label="validation")
-        axes.axvline(history.best.seconds / 60, color=GREY, lw=1, ls="--", label=f"kept: epoch {history.best.epoch}")
-    show_curve_axes(axes, title="Training", x="time / min", y="loss")
     axes.legend(fontsize=8, framealpha=1, edgecolor="none")
     return figure
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ptycho.figures.style import BLUE, GREY, ORANGE, add_scale_bar, make_figure, show_curve_axes, show_image
 from ptycho.metrics.measure import Evaluation
 from ptycho.metrics.registration import Placed
+from ptycho.metrics.truth import TruthComparison
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_held_out", "draw_image", "draw_object", "draw_probe", "draw_star", "draw_truth"]
+__all__ = ["draw_held_out", "draw_image", "draw_object", "draw_pair", "draw_probe", "draw_star", "draw_truth"]
 
 PHASE_MAP, AMPLITUDE_MAP, POWER_MAP, CYCLIC_MAP, SIGNED_MAP = "gray", "gray", "magma", "twilight", "RdBu_r"
 DARK = 0.12  # of the largest amplitude; the phase of darker pixels is not shown
@@ -162,3 +163,29 @@ def _phase_colours(phase: NDArray[np.floating]) -> dict[str, object]:
     if limits["vmax"] - limits["vmin"] > WRAPPING_RANGE_RAD:
         return {"cmap": CYCLIC_MAP, "vmin": -np.pi, "vmax": np.pi}
     return {"cmap": PHASE_MAP, **limits}
+
+
+def draw_pair(pair: TruthComparison, titles: tuple[str, str], pixel_size_m: float | None) -> Figure:
+    """Return phase and amplitude of a result and of its reference on one scale, and their difference."""
+    aligned = pair.aligned
+    known = aligned.window > 0
+    factor = (aligned.window * aligned.moving.conj() * aligned.reference).sum()
+    found = aligned.moving * factor / abs(factor)
+    figure = make_figure(11.0, 7.0)
+    axes = figure.subplots(2, 3)
+    difference = np.angle(found * aligned.reference.conj())
+    phases = [np.where(known, np.angle(values), np.nan) for values in (found, aligned.reference)]
+    amplitudes = [np.where(known, np.abs(values), np.nan) for values in (found, aligned.reference)]
+    rows = (
+        ("phase", "rad", phases, np.where(known, difference, np.nan), _phase_colours(phases[1])),
+        ("amplitude", "", amplitudes, amplitudes[0] - amplitudes[1], {"cmap": AMPLITUDE_MAP, **_limits(amplitudes[1])}),
+    )
+    for panels, (name, unit, images, left, colours) in zip(axes, rows, strict=True):
+        for panel, image, title in zip(panels, images, titles, strict=False):
+            show_image(panel, image, colours, title=f"{title}, {name}", unit=unit)
+        bound = float(np.nanpercentile(np.abs(left), 99)) or 1.0
+        signed = {"cmap": SIGNED_MAP, "vmin": -bound, "vmax": bound}
+        show_image(panels[2], left, signed, title=f"difference in {name}", unit=unit)
+    for panel in axes.ravel():
+        add_scale_bar(panel, known.shape[1], pixel_size_m)
+    return figure

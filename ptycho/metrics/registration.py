@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ptycho.errors import ShapeError
 from ptycho.physics.shift import shift_probe
 
-__all__ = ["Aligned", "Placed", "align", "find_plane", "find_shift", "plane", "soft_window"]
+__all__ = ["Aligned", "Placed", "align", "find_plane", "find_shift", "overlay", "plane", "soft_window"]
 
 ComplexArray = NDArray[np.complex128]
 FloatArray = NDArray[np.float64]
@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float64]
 TAPER_PX = 16.0
 MARGIN_PX = 8.0
 ROUNDS = 3
+IN_PLACE_PX = 0.05  # origins that differ by less from whole pixels count as equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +115,30 @@ def align(reference: Placed, moving: Placed, max_shift: float = 8.0) -> Aligned:
         residual += find_shift(_without_mean(fixed, window), _without_mean(moved, window), left)
     box = scipy.ndimage.find_objects(region.astype(np.uint8))[0]
     return Aligned(fixed[box], moved[box], window[box], residual)
+
+
+def overlay(reference: Placed, moving: Placed) -> Aligned:
+    """Put two results of one scan on one grid by their origins alone: nothing is searched, and nothing interpolated.
+
+    Raises
+    ------
+    ShapeError
+        If the known regions do not overlap, or the origins differ by a part of a pixel.
+    """
+    offset = moving.origin - reference.origin
+    whole = np.rint(offset).astype(int)
+    if np.abs(offset - whole).max() > IN_PLACE_PX:
+        raise ShapeError(
+            f"overlay: expected origins that differ by whole pixels, found {reference.origin} and {moving.origin}; "
+            "both results must come from one probe, whose centre settles where they lie"
+        )
+    here, there = _overlap(reference.object.shape, moving.object.shape, whole)
+    region = reference.region[here] & moving.region[there]
+    if not region.any():
+        raise ShapeError(f"overlay: expected overlapping regions, found {reference.origin} and {moving.origin}")
+    box = scipy.ndimage.find_objects(region.astype(np.uint8))[0]
+    fixed, moved = reference.object[here][box], moving.object[there][box]
+    return Aligned(fixed, moved, soft_window(region)[box], np.zeros(2))
 
 
 def find_plane(field: ComplexArray, bound: FloatArray | None = None) -> tuple[FloatArray, float]:

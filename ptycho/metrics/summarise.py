@@ -27,8 +27,9 @@ from ptycho.metrics.schema import (
     TruthScores,
 )
 from ptycho.metrics.spoil import Spoil
+from ptycho.metrics.truth import TruthComparison
 
-__all__ = ["summarise"]
+__all__ = ["describe_pair", "summarise"]
 
 BOOTSTRAP_SEED = 17
 
@@ -176,16 +177,21 @@ def _summarise_star(evaluation: Evaluation, undefined: dict[str, str]) -> StarSc
 def _summarise_truth(evaluation: Evaluation, undefined: dict[str, str]) -> TruthScores | None:
     """Return the comparison with the known object; what is undefined in it gets its reason."""
     truth = evaluation.truth
-    if truth is None:
-        return None
+    return None if truth is None else describe_pair(truth, evaluation.scan.pixel_size_m, "truth", undefined)
+
+
+def describe_pair(
+    truth: TruthComparison, pixel_size_m: float | None, key: str, undefined: dict[str, str]
+) -> TruthScores:
+    """Return the numbers of a comparison; what is undefined in it gets its reason under `key`."""
     half = find_crossing(truth.curve, 0.5)
     return TruthScores(
         complex_error=truth.complex_error,
         amplitude_correlation=truth.amplitude_correlation,
         phase_correlation=truth.phase_correlation,
-        amplitude=_describe_image(truth.amplitude, "truth.amplitude", undefined),
-        phase=_describe_image(truth.phase, "truth.phase", undefined),
-        half=_describe_crossing(half, evaluation.scan.pixel_size_m, "truth.half", undefined),
+        amplitude=_describe_image(truth.amplitude, f"{key}.amplitude", undefined),
+        phase=_describe_image(truth.phase, f"{key}.phase", undefined),
+        half=_describe_crossing(half, pixel_size_m, f"{key}.half", undefined),
         shift_px=_pair(truth.aligned.shift),
     )
 

@@ -11,7 +11,7 @@ from ptycho.metrics.frc import RingCorrelation, ring_correlation
 from ptycho.metrics.images import ImageScores, compare_images
 from ptycho.metrics.registration import Aligned, FloatArray, Placed, align
 
-__all__ = ["TruthComparison", "compare_to_truth"]
+__all__ = ["TruthComparison", "compare_to_truth", "score_pair"]
 
 INSIDE = 0.5  # of the window's maximum: interpolation mixes what lies outside the region into its rim
 
@@ -60,7 +60,11 @@ def compare_to_truth(result: Placed, truth: Placed) -> TruthComparison:
     ShapeError
         If they do not overlap.
     """
-    aligned = align(truth, result)
+    return score_pair(align(truth, result))
+
+
+def score_pair(aligned: Aligned) -> TruthComparison:
+    """Return how far `aligned.moving` is from `aligned.reference`, which need not be a truth."""
     known, found, window = aligned.reference, aligned.moving, aligned.window
     factor = (window * found.conj() * known).sum() / (window * np.square(np.abs(found))).sum()
     fitted, inside = factor * found, window >= INSIDE * window.max()

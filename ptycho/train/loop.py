@@ -44,7 +44,7 @@ def train(
         with what the last step left.
     training, validation
         What it learns from, and what it is judged by after each epoch. Groups that share frames with those of the
-        training flatter it: `ptycho.data.split.split_strip` keeps them apart.
+        training flatter it: `ptycho.data.validation.split_strip` keeps them apart.
     options
         `TrainOptions()` by default.
     checkpoint

@@ -13,7 +13,7 @@ from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import default_neighbours, group_frames
 from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.scan import DataKind, Scan
-from ptycho.data.split import split_strip
+from ptycho.data.validation import split_strip
 from ptycho.errors import ConfigError
 from ptycho.nets import Bundle, NetworkKind, TrainingLoss, build_network, illuminate, specify
 from ptycho.nets.layers import start_weights

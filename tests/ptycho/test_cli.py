@@ -34,7 +34,9 @@ def scan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["", "fetch", "info", "simulate", "reconstruct", "train", "infer", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["", "fetch", "info", "simulate", "reconstruct", "train", "infer", "evaluate", "compare"]
+)
 def test_help_needs_nothing_but_python(command: str) -> None:
     done = run_bare("-m", "ptycho", *command.split(), "--help")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """`ptycho train` and `ptycho infer`, run as users run them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ptycho.cli import main
 from ptycho.nets import load_bundle
-from ptycho.reconstruction import load_reconstruction
+from ptycho.reconstruction import load_reconstruction, save_reconstruction
 
 SIMULATE = ["simulate", "--object", "shapes", "--modes", "1", "--known-probe", "--grid", "9x14", "--frame-px", "24"]
 
@@ -84,3 +85,23 @@ def test_labels_that_are_not_there_and_a_file_that_is_no_bundle_are_told(
     assert main([*SIMULATE[:-1], "20", "--out", small]) == 0
     assert main(["infer", small, "--model", str(trained), "--out", str(tmp_path)]) == 1
     assert "expected frames (24, 24), which the network was trained on, found (20, 20)" in capsys.readouterr().err
+
+
+def test_a_result_is_put_beside_its_reference_where_its_origin_says(
+    trained: Path, scan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inferred, iterative = tmp_path / "inferred", tmp_path / "iterative"
+    assert main(["infer", scan_file, "--model", str(trained), "--frames", "train", "--out", str(inferred)]) == 0
+    assert main(["infer", scan_file, "--model", str(trained), "--frames", "train", "--out", str(iterative)]) == 0
+    capsys.readouterr()
+    command = ["compare", scan_file, "--result", str(inferred), "--reference", str(iterative), "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert "agreement: amplitude 1.000, phase 1.000" in capsys.readouterr().out
+    assert measure_picture(tmp_path / "comparison.png") > (400, 300)
+
+    moved = load_reconstruction(inferred / "reconstruction.npz")
+    save_reconstruction(inferred / "reconstruction.npz", replace(moved, object=np.roll(moved.object, 2, axis=1)))
+    assert main(command) == 0
+    agreement = json.loads((tmp_path / "comparison.json").read_text())["agreement"]
+    assert agreement["phase_correlation"] < 0.9
+    assert agreement["shift_px"] == [0.0, 0.0]

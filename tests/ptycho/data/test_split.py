@@ -11,7 +11,8 @@ from ptycho.data.examples import make_examples
 from ptycho.data.groups import group_frames
 from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.sabotage import Sabotage, sabotage_scan
-from ptycho.data.split import probe_radius, split_examples, split_strip
+from ptycho.data.split import probe_radius
+from ptycho.data.validation import split_examples, split_strip
 from ptycho.errors import ConfigError, DataError, ShapeError
 
 

@@ -14,7 +14,7 @@ from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import group_frames
 from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.simulation import Simulation, simulate
-from ptycho.data.split import split_examples
+from ptycho.data.validation import split_examples
 from ptycho.nets import Illumination, Network, Specification, build_network, illuminate, specify
 from ptycho.nets.layers import start_weights
 from ptycho.train import EpochRecord, StepRecord, TrainOptions, train
