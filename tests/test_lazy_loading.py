@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptycho import params
+from ptycho.data.normalisation import Normalisation
+from ptycho.data.rows import Rows
+from ptycho.data.simulation import Simulation, simulate
 from ptycho.loader import PtychoDataContainer, load
+from ptycho.model import create_model_with_gridsize, train
 from ptycho.raw_data import RawData
+from ptycho.train import EpochRecord, StepRecord
 
 ROOT = Path(__file__).parents[1]
 MEGABYTE = 1e6
@@ -40,6 +46,31 @@ def measure(*arguments: str) -> dict[str, float]:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
     rows = (line.rsplit(maxsplit=2) for line in done.stdout.splitlines() if line.endswith(" MB"))
     return {name.strip(): float(value) for name, value, _ in rows}
+
+
+def count_rows_before_the_first_step(count: int, use_streaming: bool | None) -> int:
+    """How many groups of a container are computed before a training has done its first step, and been stopped."""
+    computed = []
+
+    def compute(index: np.ndarray) -> np.ndarray:
+        computed.append(len(index))
+        return np.random.default_rng(int(index[0])).random((len(index), 8, 8, 4), np.float32)
+
+    def stop(record: StepRecord | EpochRecord) -> None:
+        raise KeyboardInterrupt
+
+    raw = RawData.from_scan(simulate(Simulation(rows=3, columns=3, frame_px=16)))
+    offsets = np.random.default_rng(1).uniform(-2, 2, (count, 1, 2, 4))
+    container = PtychoDataContainer(
+        Rows(np.arange(count), compute, (8, 8, 4), np.dtype(np.float32)),
+        local_offsets=offsets,
+        probeGuess=raw.probeGuess[:, 4:12, 4:12],
+        normalisation=Normalisation(1e4, (8, 8)),
+    )
+    model = create_model_with_gridsize(2, 8, framework="torch", n_filters_scale=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(1, container, model, use_streaming, report=stop)
+    return sum(computed)
 
 
 class TestEagerLoadingOOM:
@@ -139,6 +170,14 @@ class TestStreamingTraining:
         batches = list(DataLoader(container.as_torch_dataset(4), batch_size=None))
         np.testing.assert_array_equal(np.concatenate([inputs[0] for inputs, _ in batches]), container._X_np[:])
 
+    @pytest.mark.parametrize(("count", "streams"), [(10_000, False), (10_001, True)])
+    def test_auto_detection(self, count: int, streams: bool) -> None:
+        assert (count_rows_before_the_first_step(count, None) < 100) is streams
+
+    @pytest.mark.parametrize("use_streaming", [False, True])
+    def test_use_streaming_param(self, use_streaming: bool) -> None:
+        assert (count_rows_before_the_first_step(500, use_streaming) < 100) is use_streaming
+
     @pytest.mark.slow
     @pytest.mark.parametrize("framework", ["tensorflow", "torch"])
     def test_an_epoch_needs_the_same_memory_for_few_frames_and_for_many(self, framework: str) -> None:
@@ -157,3 +196,17 @@ def test_container_numpy_slicing_for_chunked_inference() -> None:
     assert container._tensors == {}
     np.testing.assert_array_equal(np.concatenate([x for x, _ in chunks]), container.X.numpy())
     np.testing.assert_allclose(np.concatenate([c for _, c in chunks]), container.coords.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ["torch", pytest.param("tensorflow", marks=pytest.mark.slow)])
+def test_streaming_training_small_dataset(framework: str) -> None:
+    scan = simulate(Simulation(rows=5, columns=6, frame_px=16, step_px=2, dose=1e5))
+    raw = RawData.from_scan(scan)
+    grouped = raw.generate_grouped_data(16, nsamples=None, gridsize=2)
+    container = load(lambda: grouped, raw.probeGuess, framework=framework)
+    with params.override():
+        streamed, held = (train(2, container, use_streaming=choice, seed=4) for choice in (True, False))
+    assert streamed.model.framework == framework
+    np.testing.assert_allclose(streamed.history["loss"], held.history["loss"], rtol=1e-5)
+    np.testing.assert_allclose(streamed.history["val_loss"], held.history["val_loss"], rtol=1e-5)
+    assert container._tensors == {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho.data.normalisation import Normalisation, fit_normalisation
 from ptycho.data.rows import Rows
+from ptycho.data.scan import DataKind
 from ptycho.data.streaming import Batches, TorchBatches, stream_tensorflow
 from ptycho.errors import ConfigError, DependencyError, ShapeError
 
@@ -51,6 +52,10 @@ class PtychoDataContainer:
         (h, w) or (m, h, w) complex.
     normalisation
         By which `X` has been scaled already; None when it has not been.
+    mask
+        (h, w) bool, True where the detector can be believed; None believes every pixel.
+    kind
+        What the numbers behind `X` were, None when that is not known.
     framework
         Whose tensors `X`, `Y`, `coords`, … are.
 
@@ -75,6 +80,8 @@ class PtychoDataContainer:
         probeGuess: Any = None,  # noqa: ANN401
         *,
         normalisation: Normalisation | None = None,
+        mask: NDArray[np.bool_] | None = None,
+        kind: DataKind | None = None,
         framework: Framework | str = Framework.TENSORFLOW,
     ) -> None:
         given = (X, Y_I, Y_phi, coords_nominal, coords_true, nn_indices, global_offsets, local_offsets)
@@ -91,7 +98,7 @@ class PtychoDataContainer:
         self._arrays: dict[str, Source] = arrays
         self._tensors: dict[str, Any] = {}
         self.norm_Y_I, self.YY_full, self.probe = norm_Y_I, YY_full, probeGuess
-        self.normalisation = normalisation
+        self.normalisation, self.mask, self.kind = normalisation, mask, kind
         self.framework = Framework(framework)
 
     def __len__(self) -> int:
@@ -183,6 +190,8 @@ class PtychoDataContainer:
             YY_full=self.YY_full,
             probeGuess=self.probe,
             normalisation=normalisation,
+            mask=self.mask,
+            kind=self.kind,
             framework=self.framework,
         )
 
@@ -231,6 +240,8 @@ def load(
         local_offsets=grouped["coords_relative"],
         probeGuess=probe,
         normalisation=grouped["normalisation"],
+        mask=grouped.get("mask"),
+        kind=grouped.get("kind"),
         framework=framework,
     )
     if not create_split:

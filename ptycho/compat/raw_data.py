@@ -268,7 +268,7 @@ class RawData:
             `diffraction` = `X_full` (B, h, w, C) normalised amplitudes and `Y` (B, h, w, C) complex patches of
             `objectGuess` (None without it), both computed row by row when indexed; `coords_offsets`
             (B, 1, 2, 1), `coords_relative` (B, 1, 2, C), the same from the nominal positions as
-            `coords_start_*`, `nn_indices` (B, C), `normalisation`, `objectGuess`.
+            `coords_start_*`, `nn_indices` (B, C), `normalisation`, `objectGuess`, `mask`, `kind`.
 
         Raises
         ------
@@ -304,6 +304,8 @@ class RawData:
             "nn_indices": groups.members,
             "normalisation": fitted,
             "objectGuess": obj,
+            "mask": self.mask,
+            "kind": self.kind,
         }
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

@@ -14,9 +14,9 @@ from ptycho.data.rows import Rows
 from ptycho.data.samples import amplitude_rows, truth_rows
 from ptycho.data.scan import Scan
 from ptycho.errors import DataError, ShapeError
-from ptycho.physics.propagation import sum_modes
+from ptycho.physics.propagation import ComplexArray, sum_modes
 
-__all__ = ["Batch", "Examples", "find_references", "make_examples"]
+__all__ = ["Batch", "Examples", "find_references", "gauge_targets", "make_examples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +134,21 @@ def make_examples(scan: Scan, groups: Groups, normalisation: Normalisation, *, l
     whole = references + np.floor(positions - references + 0.5)
     onto_pixels = Groups(np.arange(groups.members.size).reshape(groups.members.shape), whole.reshape(-1, 2))
     raw = truth_rows(scan.object_truth, scan.truth_origin, onto_pixels, scan.frame_shape)
-    weight = sum_modes(scan.probe)[..., None]
+    return Examples(amplitudes, positions, gauge_targets(raw, scan.probe))
+
+
+def gauge_targets(raw: Rows, probe: ComplexArray) -> Rows:
+    """Return patches of a known object, rows (B, h, w, C), turned and scaled by one factor.
+
+    Mean |O|² is 1 and the mean phase 0 where the probe (m, h, w) falls: the gauge of
+    `ptycho.nets.network.Illumination`. The factor is that of some 64 evenly spaced examples.
+    """
+    weight = sum_modes(probe)[..., None]
     some = raw[:: max(1, len(raw) // 64)]
     factor = np.exp(-1j * np.angle((weight * some).sum())) * np.sqrt(
         (weight.sum() * some.shape[0] * some.shape[3]) / (weight * np.abs(some) ** 2).sum()
     )
-    gauged = replace(raw, compute=lambda index: (factor * raw.compute(index)).astype(np.complex64))
-    return Examples(amplitudes, positions, gauged)
+    return replace(raw, compute=lambda index: (factor * raw.compute(index)).astype(np.complex64))
 
 
 def find_references(positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,9 +48,10 @@ def test_a_mistyped_name_is_an_error_and_changes_nothing() -> None:
 
 
 def test_the_library_never_looks_at_the_published_names() -> None:
-    shims = {PACKAGE / f"{name}.py" for name in ("params", "loader", "raw_data", "cache")}
+    names = ("params", "loader", "raw_data", "cache", "model", "probe", "config/config", "workflows/components")
+    shims = {PACKAGE / f"{name}.py" for name in names}
     sources = [path for path in PACKAGE.rglob("*.py") if "compat" not in path.parts and path not in shims]
-    published = ("ptycho.compat", "ptycho.params", "ptycho.loader", "ptycho.raw_data", "ptycho.cache")
+    published = ("ptycho.compat", *(f"ptycho.{name.replace('/', '.')}" for name in names))
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             module = node.module or "" if isinstance(node, ast.ImportFrom) else ""

@@ -1,4 +1,4 @@
-"""What the library takes from its surroundings: the only module that reads the environment."""
+"""Where fetched data sets and kept results lie: the only module of the library that reads the environment."""
 
 from __future__ import annotations
 

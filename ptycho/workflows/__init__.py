@@ -1,0 +1,3 @@
+"""The published place of workflows; its names are in `ptycho.workflows.components`."""
+
+__all__: list[str] = []
