@@ -191,6 +191,9 @@ def _add_infer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chunk", type=int, default=32, help="groups predicted at a time; the result does not depend on it (32)"
     )
+    parser.add_argument(
+        "--sparse", action="store_true", help="predict only so many groups that every frame is in one: faster"
+    )
     _add_sabotage(parser, "make the scan wrong on purpose, to see the scores refuse it (none)")
     _add_framework(parser)
     _add_json(parser)

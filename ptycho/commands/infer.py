@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
             framework=args.framework,
             device=args.device,
             chunk=args.chunk,
+            sparse=args.sparse,
             report=lambda state: progress.update(_describe(state)),
         )
         for warning in result.options["warnings"]:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.physics.groups import split_groups
 
-__all__ = ["Groups", "Membership", "default_neighbours", "group_frames"]
+__all__ = ["Groups", "Membership", "cover_frames", "default_neighbours", "group_frames"]
 
 
 class Membership(StrEnum):
@@ -115,6 +115,20 @@ def group_frames(
     allowed = np.concatenate((np.ones((anchors.size, 1), bool), within[anchors]), axis=1)
     chosen = _draw(candidates, allowed, size, rng)
     return Groups(_by_angle(positions, chosen, positions[chosen].mean(axis=1)), positions)
+
+
+def cover_frames(groups: Groups, seed: int = 0) -> Groups:
+    """Return fewer of the groups that still hold every frame that is the anchor of one, drawn in a random order.
+
+    A group is left out when its first frame, its anchor, is in one that was taken before.
+    """
+    covered = np.zeros(len(groups.positions), np.bool_)
+    taken = []
+    for group in np.random.default_rng(seed).permutation(len(groups)):
+        if not covered[groups.members[group, 0]]:
+            taken.append(group)
+            covered[groups.members[group]] = True
+    return Groups(groups.members[np.sort(taken)], groups.positions)
 
 
 def default_neighbours(size: int) -> int:

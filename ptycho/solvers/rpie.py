@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.data.scan import Scan
-from ptycho.errors import ConfigError
-from ptycho.physics import make_canvas
+from ptycho.errors import ConfigError, ShapeError
+from ptycho.physics import Canvas, make_canvas
 from ptycho.reconstruction import Reconstruction
 from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
 
@@ -91,6 +91,8 @@ def reconstruct(
     frames: ArrayLike | None = None,
     options: RPIEOptions | None = None,
     report: Callable[[Epoch], None] | None = None,
+    *,
+    start: Reconstruction | None = None,
 ) -> Reconstruction:
     """Reconstruct object and probe from the chosen frames of a scan.
 
@@ -112,6 +114,9 @@ def reconstruct(
         Settings, `RPIEOptions()` by default.
     report
         Called after every epoch.
+    start
+        Where to begin, object and probe, as a network infers them from the same scan: on the canvas of the whole
+        scan, with as many modes as the options ask for. By default an empty object and the guess of the probe.
 
     Returns
     -------
@@ -130,7 +135,10 @@ def reconstruct(
     part = scan.select(used)
     canvas = make_canvas(scan.probe_positions, scan.frame_shape)
     rng = np.random.default_rng(options.seed)
-    estimate = Estimate(_start_object(canvas.shape, rng), _start_probe(part, options.modes))
+    if start is None:
+        estimate = Estimate(_start_object(canvas.shape, rng), _start_probe(part, options.modes))
+    else:
+        estimate = _begin_at(start, canvas, (options.modes, *scan.frame_shape))
     measurement = Measurement.of_scan(part, canvas)
     history: list[float] = []
     with MinibatchEngine(measurement, estimate, threads=options.threads) as engine:
@@ -155,6 +163,18 @@ def reconstruct(
         seconds=time.perf_counter() - began,
         options={"solver": "rpie", **dataclasses.asdict(options)},
     )
+
+
+def _begin_at(start: Reconstruction, canvas: Canvas, probe_shape: tuple[int, ...]) -> Estimate:
+    """Return a copy of where to begin, once it fits."""
+    if start.object.shape != canvas.shape or not np.array_equal(start.origin, canvas.origin):
+        raise ShapeError(
+            f"start: expected an object {canvas.shape} at {canvas.origin}, found {start.object.shape} at "
+            f"{start.origin}; it must come from the same scan, before its gauge is fixed"
+        )
+    if start.probe.shape != probe_shape:
+        raise ShapeError(f"start: expected a probe {probe_shape}, found {start.probe.shape}")
+    return Estimate(start.object.copy(), start.probe.copy())
 
 
 def _start_object(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.complex64]:

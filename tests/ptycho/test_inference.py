@@ -113,6 +113,16 @@ def test_some_frames_give_an_object_on_the_canvas_of_all(scan: Scan) -> None:
     assert (some.object == 1).any()
 
 
+def test_fewer_groups_find_the_same_object_with_less_averaging(scan: Scan) -> None:
+    specification, light, _ = prepare(scan, 2)
+    bundle = Bundle(specification, light, start_weights(specification))
+    every, sparse = infer(bundle, scan), infer(bundle, scan, sparse=True)
+    assert sparse.options["groups"] < 0.7 * every.options["groups"] == 0.7 * scan.n_frames
+    covered = every.coverage > 0.3 * every.coverage.max()
+    agreement = np.corrcoef(np.abs(every.object)[covered], np.abs(sparse.object)[covered])[0, 1]
+    assert 0.9 < agreement < 1
+
+
 def test_frames_brighter_than_those_of_the_training_are_warned_of(scan: Scan) -> None:
     specification, light, _ = prepare(scan, 2)
     bundle = Bundle(specification, light, start_weights(specification))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ptycho.data.groups import Membership, group_frames
+from ptycho.data.groups import Membership, cover_frames, group_frames
 from ptycho.errors import ConfigError, DataError, ShapeError
 
 
@@ -111,3 +111,13 @@ def test_impossible_groups_are_named() -> None:
     for seed in (-1, None):  # a generator that is not seeded repeats nothing
         with pytest.raises(ConfigError, match=f"expected a seed >= 0, found {seed}"):
             group_frames(positions, 4, seed=seed)  # type: ignore[arg-type]
+
+
+def test_fewer_groups_still_hold_every_frame() -> None:
+    groups = group_frames(draw_positions(200), 4, neighbours=5)
+    some = cover_frames(groups, seed=1)
+    assert len(some) < 120
+    assert set(some.members.ravel()) == set(range(200))
+    assert {tuple(members) for members in some.members} <= {tuple(members) for members in groups.members}
+    np.testing.assert_array_equal(cover_frames(groups, seed=1).members, some.members)
+    assert len(cover_frames(group_frames(draw_positions(50), 1))) == 50

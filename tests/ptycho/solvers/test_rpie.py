@@ -197,3 +197,18 @@ def test_arrays_that_do_not_belong_together_are_an_error(result: Reconstruction)
 def test_a_seed_below_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="seed: expected at least 0, found -1"):
         RPIEOptions(seed=-1)
+
+
+def test_a_solver_that_starts_where_another_stopped_goes_on_from_there(scan: Scan, result: Reconstruction) -> None:
+    before = result.object.copy()
+    further = reconstruct(scan, options=replace(OPTIONS, epochs=2), start=result)
+    cold = reconstruct(scan, options=replace(OPTIONS, epochs=2))
+    assert further.history[0] < 0.2 * cold.history[0]
+    assert np.array_equal(result.object, before)
+
+
+def test_a_start_of_another_scan_is_refused(scan: Scan, result: Reconstruction) -> None:
+    with pytest.raises(ShapeError, match="start: expected an object"):
+        reconstruct(scan, options=OPTIONS, start=replace(result, origin=result.origin + 1))
+    with pytest.raises(ShapeError, match="start: expected a probe"):
+        reconstruct(scan, options=OPTIONS, start=replace(result, probe=result.probe[:1]))
