@@ -60,7 +60,8 @@ def project_groups(
         lit = power + POWER_FLOOR
         factor = measured * power / (lit * tf.sqrt(lit))
         factor = factor if valid is None else tf.where(valid, factor, tf.ones_like(factor))
-        moved = backpropagate(fields * tf.cast(factor, fields.dtype)) - exit_waves
+        # tf.complex, unlike a cast, has a gradient that does not warn of the imaginary part it leaves out.
+        moved = backpropagate(fields * tf.complex(factor, tf.zeros_like(factor))) - exit_waves
         change = tf.transpose(tf.reduce_sum(tf.math.conj(waves) * moved, axis=2), TO_BACK)
         total = spread_groups(change, whole, padded)
         canvases = canvases + total / tf.cast(light + DAMPING * largest, total.dtype)
