@@ -10,7 +10,7 @@ ARGS ?=
 loop: $(VENV)/installed-loop  ## run the default plan to its verified end
 	@$(PY) -m orchestrator.loop $(ARGS)
 
-loop-all: $(VENV)/installed-loop  ## the same, with the Medium items
+loop-all: $(VENV)/installed-networks  ## the same, with the Medium items, which train networks
 	@$(PY) -m orchestrator.loop --priority Medium $(ARGS)
 
 test: $(VENV)/installed-test  ## the quick suite
@@ -50,8 +50,14 @@ $(VENV)/installed-loop: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) -e .
 	@touch $@
 
+$(VENV)/installed-networks: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what the loop and its networks need into $(VENV) (once) ..."
+	@$(PIP) torch
+	@$(PIP) -e '.[torch]'
+	@touch $@ $(VENV)/installed-loop
+
 $(VENV)/installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what the tests need into $(VENV), both frameworks among it (once, some minutes) ..."
 	@$(PIP) torch
 	@$(PIP) -e '.[dev,torch,tensorflow]'
-	@touch $@ $(VENV)/installed-loop
+	@touch $@ $(VENV)/installed-loop $(VENV)/installed-networks

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 PLANS = ROOT / "plans" / "active"
 PASSING = ("RECON-SIEMENS-STAR-001", "RECON-SIMULATED-001")
 CONTROLS = "RECON-STAR-CONTROLS-001"
+NETWORK = "NET-SIEMENS-STAR-001"
+COMPARED = re.compile(r"^ +- Expect: comparison\.json:result\.(\S+) (\S+) (\S+)$", re.MULTILINE)
 EXPECT = re.compile(r"^ +- Expect: metrics\.json:(\S+) (\S+) (\S+)$", re.MULTILINE)
 
 
@@ -77,11 +79,25 @@ def test_the_document_shows_the_thresholds() -> None:
         assert f"| `{criterion.name}` | `{criterion.metric}` | {sign} {criterion.threshold:g}" in text
 
 
-@pytest.mark.parametrize("name", [*PASSING, CONTROLS])
+def test_the_plan_of_the_network_keeps_the_thresholds_that_need_no_halves() -> None:
+    text = (PLANS / NETWORK / "implementation.md").read_text(encoding="utf-8")
+    trained, one_step = (COMPARED.findall(part) for part in re.split(r"^- \[ \] D2", text, flags=re.MULTILINE))
+    for criterion in CRITERIA:
+        if criterion.metric.startswith("fidelity."):
+            assert (criterion.metric, criterion.comparison.value, f"{criterion.threshold:g}") in trained
+            refused = {name: (sign, float(value)) for name, sign, value in one_step}[criterion.metric]
+            sign = ">=" if criterion.comparison is Comparison.AT_MOST else "<="
+            assert refused[0] == sign
+            assert (refused[1] > criterion.threshold) is (sign == ">=")
+        elif criterion.metric.startswith("star."):
+            assert ("star_contrast", criterion.comparison.value, f"{criterion.threshold:g}") in trained
+
+
+@pytest.mark.parametrize("name", [*PASSING, CONTROLS, NETWORK])
 def test_all_code_that_scores_is_frozen_and_no_solver_is_among_it(name: str) -> None:
     """What a fresh `evaluate` loads could change the scores, so the plan freezes it."""
     script = (
-        "import sys, ptycho.cli, ptycho.commands.evaluate, ptycho.commands.info\n"
+        "import sys, ptycho.cli, ptycho.commands.evaluate, ptycho.commands.compare, ptycho.commands.info\n"
         "print(*(module.__file__ for key, module in sys.modules.items() if key.partition('.')[0] == 'ptycho'))"
     )
     command = [sys.executable, "-c", script]
