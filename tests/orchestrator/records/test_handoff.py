@@ -1,3 +1,5 @@
+"""The handoff: read as it was written, in each spelling, and what it lacks is told."""
+
 from dataclasses import replace
 
 import pytest

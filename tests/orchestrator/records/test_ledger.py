@@ -1,3 +1,5 @@
+"""The ledger: every field is read, an edit changes its own line only, and nothing can be forged by a value."""
+
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""The supervisor's memory: the seed's entries keep their bytes, and a contradiction is told with both values."""
+
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""`parse`: every kind of document is shown as lines or JSON, with its problems."""
+
 import json
 import subprocess
 import sys

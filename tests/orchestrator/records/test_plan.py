@@ -1,3 +1,5 @@
+"""Plans: phases, rows, ticks and expectations, and the plans that cannot be carried out."""
+
 import pytest
 
 from orchestrator.errors import RecordError

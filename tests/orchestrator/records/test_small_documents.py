@@ -1,3 +1,5 @@
+"""Findings, summaries, manifests and stamps of hubs, and the text below all documents."""
+
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
