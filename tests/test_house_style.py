@@ -20,7 +20,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("orchestrator", "ptycho", "ptycho_torch")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-DOCUMENTS = sorted(path for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md") for path in ROOT.glob(pattern))
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md")
+DOCUMENTS = sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
 CONFIGURATION = ("orchestrator/config.py", "ptycho/config/cache.py")
 FRAMEWORKS = {"torch", "tensorflow", "keras", "matplotlib"}
 

@@ -13,7 +13,7 @@ __all__ = ["main", "render_index"]
 INDEX = Path("docs/development/TEST_SUITE_INDEX.md")
 HEAD = """# What each test file guards
 
-The first line of each file, listed by `python tools/test_index.py`; do not edit it here. How tests are written and run \
+The first line of each file, listed by `python tools/test_index.py`: edit it there. How tests are written and run \
 stands in [TESTING_GUIDE.md](../TESTING_GUIDE.md).
 """
 
