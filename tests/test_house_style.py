@@ -230,7 +230,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted({block.path for block in BLOCKS}), ids=relative)
+@pytest.mark.parametrize("path", sorted({block.path for block in BLOCKS if "no-run" not in block.info}), ids=relative)
 def test_the_commands_a_document_shows_run(path: Path, clone: Path) -> None:
     interpreter = Path(sys.executable)
     env = {
