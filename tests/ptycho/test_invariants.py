@@ -1,8 +1,10 @@
-"""The document of invariants names tests that exist."""
+"""The documents of invariants and of findings name tests that exist."""
 
 import ast
 import re
 from pathlib import Path
+
+from orchestrator.records.findings import parse_findings
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -30,7 +32,21 @@ def test_every_invariant_names_tests_that_exist() -> None:
     for number, _, tests in rows:
         named = re.findall(r"`([^`]+)`", tests)
         assert named, f"row {number} names no test"
-        for node_id in named:
-            path = ROOT / node_id.partition("::")[0]
-            assert path.is_file(), f"row {number}: {node_id}"
-            assert node_id in collect_tests(path), f"row {number}: {node_id}"
+        assert_tests_exist(f"row {number}", named)
+
+
+def test_every_resolved_finding_names_tests_that_exist() -> None:
+    found = parse_findings((ROOT / "docs" / "findings.md").read_text(encoding="utf-8"))
+    assert found.problems == ()
+    assert len(found.findings) >= 8
+    for finding in found.findings:
+        named = re.findall(r"`([^`]+)`", finding.evidence)
+        assert named or not finding.resolved, finding.id
+        assert_tests_exist(finding.id, named)
+
+
+def assert_tests_exist(where: str, node_ids: list[str]) -> None:
+    for node_id in node_ids:
+        path = ROOT / node_id.partition("::")[0]
+        assert path.is_file(), f"{where}: {node_id}"
+        assert node_id in collect_tests(path), f"{where}: {node_id}"
