@@ -70,7 +70,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     tensors["probe"] = np.stack((light.probe.real, light.probe.imag), axis=-1)
     tensors["mask"] = np.ascontiguousarray(light.mask).astype(np.uint8)
     blob = render_tensors(tensors)
-    manifest = {
+    manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "specification": bundle.specification.to_json(),
         "normalisation": {
@@ -83,6 +83,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
         "versions": {"ptycho": ptycho.__version__, "numpy": np.__version__},
         "sha256": {TENSORS: hashlib.sha256(blob).hexdigest()},
     }
+    manifest["sha256"][MANIFEST] = _digest(manifest)
     text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -138,7 +139,15 @@ def _read(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         blob = archive.read(TENSORS)
     if manifest.get("schema") != SCHEMA:
         raise DataError(f"expected schema {SCHEMA}, found {manifest.get('schema')!r}")
-    found, expected = hashlib.sha256(blob).hexdigest(), manifest["sha256"][TENSORS]
-    if found != expected:
-        raise DataError(f"{TENSORS}: expected SHA-256 {expected}, found {found}: the file was changed")
+    for name, found in ((TENSORS, hashlib.sha256(blob).hexdigest()), (MANIFEST, _digest(manifest))):
+        expected = manifest["sha256"][name]
+        if found != expected:
+            raise DataError(f"{name}: expected SHA-256 {expected}, found {found}: the file was changed")
     return manifest, load_tensors(blob)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its own."""
+    hashes = {name: value for name, value in manifest["sha256"].items() if name != MANIFEST}
+    text = json.dumps({**manifest, "sha256": hashes}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -78,6 +78,17 @@ def test_every_changed_byte_of_the_tensors_is_seen(tmp_path: Path, make_bundle: 
         load_bundle(path)
 
 
+def test_a_changed_scale_in_the_manifest_is_seen(tmp_path: Path, make_bundle: Make) -> None:
+    path = tmp_path / "b.zip"
+    save_bundle(path, make_bundle())
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    manifest["normalisation"]["mean_intensity"] *= 2
+    rewrite(path, {"manifest.json": json.dumps(manifest).encode()})
+    with pytest.raises(DataError, match=r"manifest\.json: expected SHA-256"):
+        load_bundle(path)
+
+
 def test_a_file_cut_anywhere_is_refused_with_its_name(tmp_path: Path, make_bundle: Make) -> None:
     path = tmp_path / "b.zip"
     save_bundle(path, make_bundle())
