@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.data.examples import Examples, make_examples
-from ptycho.data.groups import cover_frames, default_neighbours, group_frames
+from ptycho.data.groups import Groups, cover_frames, default_neighbours, group_frames
 from ptycho.data.normalisation import FLUX_LIMIT
+from ptycho.data.rows import Rows
 from ptycho.data.scan import Scan
-from ptycho.errors import ConfigError, ShapeError
+from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.metrics.gauge import illumination
 from ptycho.nets.bundle import Bundle
 from ptycho.nets.network import Network, build_network
@@ -62,13 +62,14 @@ def infer(
     bundle
         The trained network.
     scan
-        Frames of the shape it was trained on.
+        Frames of the shape it was trained on; they stay where they lie, in memory or mapped.
     frames
-        Indices of the frames to use, all by default.
+        Which to use, as indices or as a mask; all by default.
     framework, device
         See `ptycho.nets.build_network`; the result is the same to 1e-4.
     chunk
         Groups predicted at a time; memory grows with it, the result does not depend on it but for rounding.
+        Predictions wait in a temporary file.
     sparse
         Predict only so many groups that every frame is in one, not one group around every frame: less than half the
         time where gridsize is 2, and less averaging.
@@ -86,21 +87,22 @@ def infer(
     ShapeError
         If the frames are of another shape than the network's.
     DataError
-        If there are fewer frames than a group needs.
+        If there are fewer frames than a group needs, or no room for the temporary file.
     """
     began = time.perf_counter()
-    specification, light = bundle.specification, bundle.illumination
+    specification = bundle.specification
     if scan.frame_shape != specification.frame_shape:
         raise ShapeError(
             f"{scan.name}: expected frames {specification.frame_shape}, which the network was trained on, found "
             f"{scan.frame_shape}"
         )
-    used = np.arange(scan.n_frames, dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
-    part = scan.select(used)
-    size = specification.group_size
-    groups = group_frames(part.probe_positions, size, neighbours=default_neighbours(size))
+    light = bundle.illumination.restrict(scan.mask)
+    used = np.arange(scan.n_frames, dtype=np.int64)
+    used = used if frames is None else used[np.asarray(frames)]
+    positions, size = scan.probe_positions[used], specification.group_size
+    groups = group_frames(positions, size, neighbours=default_neighbours(size))
     groups = cover_frames(groups) if sparse else groups
-    examples = make_examples(part, groups, light.normalisation)
+    examples = make_examples(scan, Groups(used[groups.members], scan.probe_positions), light.normalisation)
     network = build_network(
         specification.holding(examples.offsets), light, bundle.weights, framework=framework, device=device
     )
@@ -109,8 +111,9 @@ def infer(
     )
     probe = (light.probe / light.normalisation.scale).astype(np.complex64)
     origin, shape = stitched.canvas.origin, stitched.canvas.shape
-    coverage = illumination(probe, part.probe_positions, origin, shape).astype(np.float32)
-    flux = light.normalisation.flux_ratio(part.diffraction, part.mask)
+    coverage = illumination(probe, positions, origin, shape).astype(np.float32)
+    seen = Rows(used, lambda index: scan.diffraction[index], scan.frame_shape, scan.diffraction.dtype)
+    flux = light.normalisation.flux_ratio(seen, scan.mask)  # type: ignore[arg-type]  # rows are sliced as arrays are
     warnings = []
     if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
         warnings.append(f"the frames are {flux:.3g} times as bright as those the network was trained on")
@@ -118,7 +121,7 @@ def infer(
         object=np.where(stitched.support, stitched.object, 1).astype(np.complex64),
         probe=probe,
         origin=origin,
-        probe_positions=part.probe_positions,
+        probe_positions=positions,
         frames=used,
         coverage=coverage,
         seconds=time.perf_counter() - began,
@@ -185,19 +188,14 @@ def join_groups(
     ------
     ShapeError
         If a frame leaves the canvas of its group.
+    DataError
+        If there is no room for the temporary file.
     """
     shape, frame_shape = network.specification.canvas_shape, network.specification.frame_shape
     canvas = canvas or make_canvas(examples.positions.reshape(-1, 2), frame_shape)
     views = _Views(canvas, shape, examples, sum_modes(network.illumination.probe))
     with tempfile.TemporaryDirectory(prefix="ptycho-") as folder:
-        objects: NDArray[Any] | None = None
-        for part, found in predict_chunks(network, examples, chunk=chunk, report=report):
-            if objects is None:
-                objects = np.lib.format.open_memmap(
-                    Path(folder) / "objects.npy", mode="w+", dtype=found.dtype, shape=(len(examples), *shape)
-                )
-            objects[part] = found[..., 0]
-        assert objects is not None  # noqa: S101 -- examples are never empty
+        objects = _keep(Path(folder) / "objects", predict_chunks(network, examples, chunk=chunk, report=report))
         phases = views.chain(objects)
         for _ in range(ALIGNMENT_PASSES):
             joined, _ = divide_on_support(*views.join(objects, phases))
@@ -205,6 +203,24 @@ def join_groups(
         merged, support = divide_on_support(*views.join(objects, phases))
         del objects  # the file is unmapped before it goes
     return Stitched(merged, support, canvas)
+
+
+def _keep(path: Path, chunks: Iterator[tuple[slice, NDArray[np.complexfloating]]]) -> NDArray[np.complexfloating]:
+    """Write objects (b, H, W, 1) to a file chunk by chunk and map it, (B, H, W)."""
+    count = 0
+    with path.open("wb", buffering=0) as file:  # where the disk is full, writing to a mapped file ends the process
+        for part, found in chunks:
+            count, dtype, shape = part.stop, found.dtype, found.shape[1:3]
+            left = np.ascontiguousarray(found).reshape(-1).view(np.uint8).data
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError as error:
+                raise DataError(
+                    f"{path}: expected room for the objects of all groups, {found[0].nbytes} bytes each: "
+                    f"{error.strerror}; name a larger folder in TMPDIR, or predict fewer groups"
+                ) from error
+    return np.memmap(path, dtype, "r", shape=(count, *shape))
 
 
 class _Views:

@@ -112,11 +112,11 @@ def reconstruct(
         If the frames are more than twice as bright, or less than half as bright, as those of the training.
     """
     bundle = model.require_bundle()
-    light = bundle.illumination
     _check_settings(config, bundle.specification)
     if isinstance(data, RawData):
         canvas = canvas or make_canvas(data.probe_positions, data.frame_shape)
         data = group_raw_data(model, data)
+    light = bundle.illumination.restrict(data.mask)
     container = data.normalised()
     assert container.normalisation is not None  # noqa: S101 -- it has just been fitted
     flux = container.normalisation.mean_intensity / light.normalisation.mean_intensity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +64,12 @@ class Illumination:
                 f"illumination: expected probe (m, {frame[0]}, {frame[1]}) and mask {frame} for this normalisation, "
                 f"found {self.probe.shape} and {self.mask.shape}"
             )
+
+    def restrict(self, mask: NDArray[np.bool_] | None) -> Illumination:
+        """Return the same light on a detector that is believed where a mask (h, w) allows it too; None allows all."""
+        if mask is not None and mask.shape != self.mask.shape:
+            raise ShapeError(f"mask: expected {self.mask.shape}, that of the training, found {mask.shape}")
+        return self if mask is None else replace(self, mask=self.mask & mask)
 
 
 def illuminate(
@@ -161,7 +167,7 @@ def build_network(
 def check_amplitudes(
     amplitudes: tuple[int, ...], offsets: tuple[int, ...], frame_shape: tuple[int, int], c: int
 ) -> None:
-    """Raise unless amplitudes are (B, h, w, C) and offsets (B, C, 2).
+    """Raise unless amplitudes are (B, h, w, C), B > 0, and offsets (B, C, 2).
 
     Raises
     ------
@@ -169,7 +175,7 @@ def check_amplitudes(
         With the shapes found and expected.
     """
     b = amplitudes[0] if amplitudes else 0
-    if amplitudes != (b, *frame_shape, c) or offsets != (b, c, 2):
+    if not b or amplitudes != (b, *frame_shape, c) or offsets != (b, c, 2):
         h, w = frame_shape
         raise ShapeError(
             f"amplitudes, offsets: expected (B, {h}, {w}, {c}) and (B, {c}, 2), found {amplitudes} and {offsets}"

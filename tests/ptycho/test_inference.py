@@ -1,6 +1,8 @@
 """Inference: predictions of groups become one object in the frame of the positions, whatever the chunk."""
 
+import resource
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import group_frames
 from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.simulation import Simulation, simulate
-from ptycho.errors import ConfigError, ShapeError
+from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.inference import infer, join_groups
 from ptycho.nets import Bundle, Illumination, Specification, illuminate, specify
 from ptycho.nets.layers import start_weights
@@ -140,3 +142,66 @@ def test_frames_of_another_shape_are_refused(scan: Scan) -> None:
         infer(bundle, other)
     with pytest.raises(ConfigError, match="chunk: expected at least 1"):
         infer(bundle, scan, chunk=0)
+
+
+# What a user brings
+
+
+class Watched(np.ndarray):
+    """Frames that note how many of them are asked for at a time."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if found.ndim >= 3:
+            self.asked.append(found.size // (24 * 24))
+        return found
+
+
+def test_frames_stay_where_they_lie_and_are_read_as_they_are_needed(
+    scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specification, light, _ = prepare(scan, 2)
+    bundle = Bundle(specification, light, start_weights(specification))
+    monkeypatch.setattr("ptycho.data.normalisation.SLAB_PIXELS", 8 * 24 * 24)
+    for frames in (None, np.arange(5, 50)):
+        Watched.asked.clear()
+        infer(bundle, replace(scan, diffraction=scan.diffraction.view(Watched)), frames, chunk=2)
+        assert len(Watched.asked) > 20
+        assert max(Watched.asked) == 8
+
+
+def test_frames_are_chosen_by_indices_or_by_a_mask(scan: Scan) -> None:
+    specification, light, _ = prepare(scan, 1)
+    bundle = Bundle(specification, light, start_weights(specification))
+    chosen = scan.probe_positions[:, 0] > 8
+    masked, listed = infer(bundle, scan, chosen), infer(bundle, scan, np.flatnonzero(chosen))
+    assert np.array_equal(masked.frames, np.flatnonzero(chosen))
+    assert np.array_equal(masked.object, listed.object)
+    with pytest.raises(IndexError):
+        infer(bundle, scan, [1.5, 2.5])
+
+
+def test_pixels_that_only_the_scan_does_not_believe_count_nowhere(scan: Scan) -> None:
+    specification, light, _ = prepare(scan, 2)
+    everything = replace(light, mask=np.ones_like(light.mask))
+    weights = start_weights(specification)
+    expected = infer(Bundle(specification, light, weights), scan)
+    assert np.array_equal(infer(Bundle(specification, everything, weights), scan).object, expected.object)
+    bad = replace(scan, mask=np.ones_like(scan.mask))
+    assert np.array_equal(infer(Bundle(specification, light, weights), bad).object, expected.object)
+    with pytest.raises(ShapeError, match=r"mask: expected \(24, 24\), that of the training, found \(3, 24\)"):
+        light.restrict(scan.mask[:3])
+
+
+def test_a_full_disk_is_told(scan: Scan) -> None:
+    specification, light, _ = prepare(scan, 2)
+    bundle = Bundle(specification, light, start_weights(specification))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(DataError, match=r"objects: expected room .* name a larger folder in TMPDIR"):
+            infer(bundle, scan)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

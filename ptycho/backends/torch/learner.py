@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ptycho.backends.torch import to_numpy
 from ptycho.backends.torch.network import UnrolledNetwork
+from ptycho.backends.torch.windows import settle
 from ptycho.data.examples import Batch
 from ptycho.errors import ConfigError
 from ptycho.nets.layers import Weights, list_layers
@@ -99,7 +100,7 @@ class Learner:
         return self.module.loss(self._real(batch.amplitudes), batch.offsets, targets)
 
     def _real(self, array: NDArray[np.floating]) -> torch.Tensor:
-        return torch.tensor(np.ascontiguousarray(array)).to(self._device, self._dtype)
+        return torch.tensor(settle(array)).to(self._device, self._dtype)
 
     def _name_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the parameters by their published names."""

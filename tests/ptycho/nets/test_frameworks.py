@@ -338,6 +338,17 @@ def test_a_frame_off_the_canvas_is_refused(framework: str) -> None:
 
 
 @frameworks
+def test_no_groups_are_refused_and_the_byte_order_is_free(framework: str) -> None:
+    case = make_case(stages=1)
+    amplitudes, offsets = case.groups
+    network = case.build(framework)
+    with pytest.raises(ShapeError, match=r"amplitudes, offsets: expected .* found \(0, 21, 26, 4\)"):
+        network.predict(amplitudes[:0], offsets[:0])
+    swapped = network.predict(amplitudes.astype(">f8"), offsets.astype(">f8"))
+    np.testing.assert_array_equal(swapped, network.predict(amplitudes, offsets))
+
+
+@frameworks
 def test_labels_that_are_not_there_are_asked_for(framework: str) -> None:
     case = make_case(task="supervised", stages=1)
     with pytest.raises(DataError, match="expected targets"):
