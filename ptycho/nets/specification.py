@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,22 @@ from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.physics.groups import padded_shape
 from ptycho.physics.propagation import ComplexArray, sum_modes
 
-__all__ = ["CANVAS_MULTIPLE", "MERGE_FLOOR", "NetworkKind", "Specification", "TrainingLoss", "specify"]
+__all__ = [
+    "CANVAS_MULTIPLE",
+    "MERGE_FLOOR",
+    "NetworkKind",
+    "Specification",
+    "TrainingLoss",
+    "parse_choice",
+    "specify",
+]
 
 CANVAS_MULTIPLE = 4  # two halvings of the grid
 OVERLAP = 4  # frames whose objects are merged in training, where a network sees one frame at a time
 MERGE_FLOOR = 1e-4  # of the largest weight of a merge in training: what no frame lights is 0
 LIT_SHARE = 0.97  # of the probe's power: a network corrects the part of the canvas that this much can reach
 
+Choice = TypeVar("Choice", bound=StrEnum)
 Shape = tuple[int, int]
 
 
@@ -37,6 +46,19 @@ class TrainingLoss(StrEnum):
 
     AMPLITUDE = "amplitude"  # mean (√k − √λ)²
     POISSON = "poisson"  # mean of the negative log-likelihood of counts
+
+
+def parse_choice(name: str, value: str, choices: type[Choice]) -> Choice:
+    """Return the choice that a text names.
+
+    Raises
+    ------
+    ConfigError
+        If it names none.
+    """
+    if value not in set(choices):
+        raise ConfigError(f"network: {name}: expected one of {', '.join(choices)}, found {value!r}")
+    return choices(value)
 
 
 @dataclass(frozen=True)
@@ -91,6 +113,8 @@ class Specification:
     overlap: int = OVERLAP
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", parse_choice("kind", self.kind, NetworkKind))
+        object.__setattr__(self, "loss", parse_choice("loss", self.loss, TrainingLoss))
         for name in ("gridsize", "stages", "projections", "filters", "overlap"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -140,8 +164,7 @@ class Specification:
             )
         try:
             shapes = {name: tuple(value) for name, value in values.items() if name.endswith("_shape")}
-            kind, loss = NetworkKind(values["kind"]), TrainingLoss(values["loss"])
-            return cls(**{**values, **shapes, "kind": kind, "loss": loss})
+            return cls(**{**values, **shapes})
         except (TypeError, ValueError, ConfigError) as error:
             raise DataError(f"network: expected what a bundle is written with, found {error}") from error
 
@@ -203,7 +226,7 @@ def specify(
     lit = [2 * (half + far) for half, far in zip(_lit_halves(probe), reach, strict=True)]
     window = _round_up((lit[0], lit[1]))
     return Specification(
-        kind=NetworkKind(kind),
+        kind=parse_choice("kind", kind, NetworkKind),
         gridsize=gridsize,
         frame_shape=frame_shape,
         canvas_shape=canvas,
@@ -212,7 +235,7 @@ def specify(
         stages=stages,
         projections=projections,
         filters=filters,
-        loss=TrainingLoss(loss),
+        loss=parse_choice("loss", loss, TrainingLoss),
         overlap=overlap,
     )
 

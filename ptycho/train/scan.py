@@ -17,7 +17,7 @@ from ptycho.data.validation import split_strip
 from ptycho.errors import ConfigError
 from ptycho.nets import Bundle, NetworkKind, TrainingLoss, build_network, illuminate, specify
 from ptycho.nets.layers import start_weights
-from ptycho.nets.specification import OVERLAP
+from ptycho.nets.specification import OVERLAP, parse_choice
 from ptycho.physics.propagation import ComplexArray
 from ptycho.train.history import History
 from ptycho.train.loop import Report, train
@@ -35,11 +35,17 @@ class Recipe:
     kind, gridsize, loss, stages, projections, filters
         See `ptycho.nets.Specification`.
     validation
-        Share of the frames, a strip at the end of the scan's longer axis, that the network never sees.
+        Share of the frames, a strip at the end of the scan's longer axis, that the network never sees: at least one
+        example's, and none of a scan that has too few for two.
     seed
         Of groups and first weights.
     framework, device
         See `ptycho.nets.build_network`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind or loss, or the share is not in (0, 1).
     """
 
     kind: NetworkKind = NetworkKind.PINN
@@ -52,6 +58,12 @@ class Recipe:
     seed: int = 0
     framework: str = "torch"
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", parse_choice("kind", self.kind, NetworkKind))
+        object.__setattr__(self, "loss", parse_choice("loss", self.loss, TrainingLoss))
+        if not 0 < self.validation < 1:
+            raise ConfigError(f"split: expected a validation fraction in (0, 1), found {self.validation}")
 
     @property
     def overlap(self) -> int:
@@ -103,20 +115,23 @@ def train_scan(
         raise ConfigError(f"{scan.name}: expected counts for the Poisson loss, found {scan.kind}; use loss amplitude")
     part = scan if frames is None else scan.select(frames)
     chosen = part.probe if probe is None else probe
-    seen, kept = split_strip(part.probe_positions, recipe.validation)
+    size, count = recipe.overlap, part.n_frames
+    seen, kept = np.arange(count), np.arange(0)
+    if count >= 2 * size:
+        seen, kept = split_strip(part.probe_positions, max(recipe.validation, size / count))
     normalisation = fit_normalisation(part.diffraction[seen], part.mask)
     light = illuminate(chosen, normalisation, part.mask)
 
     def prepare(which: ArrayLike, seed: int) -> Examples:
         some = part.select(which)
-        size = recipe.overlap
         groups = group_frames(some.probe_positions, size, neighbours=default_neighbours(size), seed=seed)
         return make_examples(some, groups, normalisation, labels=recipe.kind is NetworkKind.SUPERVISED)
 
-    training, validation = prepare(seen, 2 * recipe.seed), prepare(kept, 2 * recipe.seed + 1)
+    training = prepare(seen, 2 * recipe.seed)
+    validation = prepare(kept, 2 * recipe.seed + 1) if kept.size else None
     specification = specify(
         light.probe,
-        np.concatenate((training.offsets, validation.offsets)),
+        training.offsets if validation is None else np.concatenate((training.offsets, validation.offsets)),
         kind=recipe.kind,
         gridsize=recipe.gridsize,
         loss=recipe.loss,

@@ -1,0 +1,52 @@
+"""Training on a scan as a user has it: small, of other units, with choices written as words."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptycho.data import DataKind, Scan
+from ptycho.data.simulation import Simulation, simulate
+from ptycho.errors import ConfigError, DataError
+from ptycho.inference import infer
+from ptycho.nets import NetworkKind
+from ptycho.train import TrainOptions
+from ptycho.train.scan import Recipe, train_scan
+
+SMALL: dict[str, Any] = {"stages": 1, "projections": 2, "filters": 4, "device": "cpu"}
+ONCE = TrainOptions(epochs=1, warm_up_steps=0)
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    settings = Simulation(
+        rows=3, columns=8, frame_px=20, step_px=3, dose=1e5, object="shapes", modes=1, known_probe=True
+    )
+    return simulate(settings)
+
+
+@pytest.mark.parametrize(("frames", "gridsize", "kept"), [(24, 2, 4), (8, 1, 4), (5, 2, 0), (18, 3, 9)])
+def test_a_scan_of_a_few_frames_is_learned_from(scan: Scan, frames: int, gridsize: int, kept: int) -> None:
+    few = scan.select(np.arange(frames))
+    bundle, history = train_scan(few, None, Recipe(gridsize=gridsize, **SMALL), ONCE)
+    assert (bundle.training["frames"], bundle.training["validation_frames"]) == (frames - kept, kept)
+    assert (history.epochs[0].validation_loss is None) == (kept == 0)
+    assert np.isfinite(infer(bundle, few).object).all()
+
+
+def test_fewer_frames_than_a_group_are_refused(scan: Scan) -> None:
+    with pytest.raises(DataError, match="expected at least 4 frames"):
+        train_scan(scan.select([0, 1, 2]), None, Recipe(**SMALL), ONCE)
+    with pytest.raises(ConfigError, match="patience: expected validation examples"):
+        train_scan(scan.select(np.arange(5)), None, Recipe(**SMALL), replace(ONCE, patience=1))
+
+
+def test_choices_may_be_words(scan: Scan) -> None:
+    bundle, _ = train_scan(scan, None, Recipe(kind="supervised", **SMALL), ONCE)
+    assert bundle.specification.kind is NetworkKind.SUPERVISED
+    with pytest.raises(ConfigError, match="expected counts for the Poisson loss, found intensity"):
+        train_scan(replace(scan, kind=DataKind.INTENSITY), None, Recipe(loss="poisson", **SMALL), ONCE)
+    for wrong in ({"kind": "unet"}, {"loss": "mae"}, {"validation": 1.0}):
+        with pytest.raises(ConfigError, match="expected"):
+            Recipe(**wrong)
