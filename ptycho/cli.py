@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PtychoError as error:
         sys.stderr.write(f"ptycho {args.command}: {error}\n")
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that is a file
+        sys.stderr.write(f"ptycho {args.command}: {error}\n")
+        return PtychoError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"ptycho {args.command}: interrupted\n")
         return 130

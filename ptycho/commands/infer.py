@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     frames = select_frames(scan, FrameSet(args.frames))
     model = Path(args.model)
     bundle = load_bundle(model / BUNDLE_FILE if model.is_dir() else model)
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
     with Progress(sys.stderr) as progress:
         progress.line(f"{scan.name}: {frames.size} of {scan.n_frames} frames ({args.frames}), {args.framework}")
         result = infer(
@@ -50,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
             progress.line(f"warning: {warning}")
     extra = {"scan": args.scan, "frames": args.frames, "sabotage": sabotage.value, "model": str(model)}
     result = replace(result, options={**result.options, **extra})
-    folder = Path(args.out)
     save_reconstruction(folder / RECONSTRUCTION_FILE, result)
     gauged = fix_gauge(result.object, result.probe, result.origin, result.probe_positions)
     (folder / PICTURE_FILE).write_bytes(render_figure(draw_image(gauged.image, scan.pixel_size_m)))

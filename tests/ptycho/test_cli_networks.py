@@ -87,6 +87,16 @@ def test_labels_that_are_not_there_and_a_file_that_is_no_bundle_are_told(
     assert "expected frames (24, 24), which the network was trained on, found (20, 20)" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_is_told(
+    trained: Path, scan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    for command in (["train", scan_file], ["infer", scan_file, "--model", str(trained)]):
+        assert main([*command, "--out", str(taken)]) == 1
+        assert f"File exists: '{taken}'" in capsys.readouterr().err
+
+
 def test_a_result_is_put_beside_its_reference_where_its_origin_says(
     trained: Path, scan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
