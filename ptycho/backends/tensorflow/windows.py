@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ptycho.physics.shapes import check_inside
 
 __all__ = [
+    "Views",
     "add_blocks",
     "as_tensor",
     "check_inside_if_known",
@@ -88,6 +89,42 @@ def add_blocks(
     pixels = stack_shape[0] * stack_shape[1] * stack_shape[2]
     flat = tf.math.unsorted_segment_sum(tf.reshape(inner, [-1]), tf.reshape(index, [-1]), pixels)
     return tf.reshape(flat, stack_shape)
+
+
+class Views:
+    """Where the frames of groups lie on their canvases, at whole pixels: found once, used in every step.
+
+    Parameters
+    ----------
+    whole
+        (B, C, 2) float64 without fraction, offsets from the middle of each canvas.
+    frame_shape, canvas_shape
+        (h, w) and (H, W).
+    """
+
+    def __init__(self, whole: tf.Tensor, frame_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:
+        b, c, _ = known_shape(whole)
+        start = [canvas // 2 - frame // 2 for canvas, frame in zip(canvas_shape, frame_shape, strict=True)]
+        points = tf.reshape(whole + tf.constant(start, tf.float64), [-1, 2])
+        check_inside_if_known(points, frame_shape, canvas_shape)
+        index, inside = _address(tf.repeat(tf.range(b), c), points, frame_shape, canvas_shape)
+        self._patches, self._canvases = [-1, c, *frame_shape], [-1, *canvas_shape, 1]
+        self._index, self._pixels = tf.reshape(index, [-1]), b * canvas_shape[0] * canvas_shape[1]
+        # A graph being traced has not looked: zeros stand for what is outside.
+        self._inside = None if tf.executing_eagerly() else tf.reshape(inside, self._patches)
+
+    def cut(self, canvases: tf.Tensor) -> tf.Tensor:
+        """Return the patches (B, C, h, w) of canvases (B, H, W, 1)."""
+        return self._keep(tf.reshape(tf.gather(tf.reshape(canvases, [-1]), self._index), self._patches))
+
+    def spread(self, patches: tf.Tensor) -> tf.Tensor:
+        """Add patches (B, C, h, w) into empty canvases (B, H, W, 1): the adjoint of `cut`."""
+        flat = tf.reshape(self._keep(patches), [-1])
+        return tf.reshape(tf.math.unsorted_segment_sum(flat, self._index, self._pixels), self._canvases)
+
+    def _keep(self, patches: tf.Tensor) -> tf.Tensor:
+        """Return patches, 0 outside their canvas."""
+        return patches if self._inside is None else tf.where(self._inside, patches, tf.zeros_like(patches))
 
 
 def _fractions(fractions: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
