@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import Groups, cover_frames, default_neighbours, group_frames
 from ptycho.data.normalisation import FLUX_LIMIT
-from ptycho.data.rows import Rows
+from ptycho.data.rows import pick_rows
 from ptycho.data.scan import Scan
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.metrics.gauge import illumination
@@ -112,8 +112,7 @@ def infer(
     probe = (light.probe / light.normalisation.scale).astype(np.complex64)
     origin, shape = stitched.canvas.origin, stitched.canvas.shape
     coverage = illumination(probe, positions, origin, shape).astype(np.float32)
-    seen = Rows(used, lambda index: scan.diffraction[index], scan.frame_shape, scan.diffraction.dtype)
-    flux = light.normalisation.flux_ratio(seen, scan.mask)  # type: ignore[arg-type]  # rows are sliced as arrays are
+    flux = light.normalisation.flux_ratio(pick_rows(scan.diffraction, used), scan.mask)
     warnings = []
     if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
         warnings.append(f"the frames are {flux:.3g} times as bright as those the network was trained on")

@@ -125,7 +125,7 @@ class PtychoDataContainer:
         if self.is_normalised:
             return self
         amplitudes = self._arrays["X"]
-        fitted = normalisation or fit_normalisation(amplitudes, amplitude=True)  # type: ignore[arg-type]
+        fitted = normalisation or fit_normalisation(amplitudes, amplitude=True)
 
         def compute(index: NDArray[np.int64]) -> NDArray[np.float32]:
             return (fitted.scale * np.asarray(amplitudes[index], np.float64)).astype(np.float32)

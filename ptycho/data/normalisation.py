@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.errors import DataError, ShapeError
+
+if TYPE_CHECKING:
+    from ptycho.data.rows import Rows
 
 __all__ = ["FLUX_LIMIT", "Normalisation", "fit_normalisation", "slabs"]
 
@@ -47,20 +51,20 @@ class Normalisation:
         """The published name of 1/s: normalised amplitude · intensity_scale = √intensity."""
         return 1 / self.scale
 
-    def flux_ratio(self, frames: NDArray[np.generic], mask: NDArray[np.bool_] | None = None) -> float:
+    def flux_ratio(self, frames: NDArray[np.generic] | Rows, mask: NDArray[np.bool_] | None = None) -> float:
         """Return how much brighter other frames are; outside [1/2, 2] (`FLUX_LIMIT`) a warning is due."""
         return fit_normalisation(frames, mask).mean_intensity / self.mean_intensity
 
 
 def fit_normalisation(
-    frames: NDArray[np.generic], mask: NDArray[np.bool_] | None = None, *, amplitude: bool = False
+    frames: NDArray[np.generic] | Rows, mask: NDArray[np.bool_] | None = None, *, amplitude: bool = False
 ) -> Normalisation:
     """Fit the scale to the frames of a training split, in float64 whatever their dtype, slab by slab.
 
     Parameters
     ----------
     frames
-        (n, h, w) or (n, h, w, C) intensities of any real dtype, in memory or mapped.
+        (n, h, w) or (n, h, w, C) intensities of any real dtype, in memory, mapped, or computed.
     mask
         (h, w) bool, True where the detector can be believed; all of it by default.
     amplitude

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from ptycho.data.normalisation import slabs
 from ptycho.errors import ShapeError
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "pick_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +87,8 @@ class Rows:
         if chosen.ndim != 1:
             raise ShapeError(f"rows: expected a slice, a list or a mask, found a key that gives {chosen.shape}")
         return replace(self, index=chosen)
+
+
+def pick_rows(array: NDArray[Any], index: NDArray[np.int64]) -> Rows:
+    """Return some rows of an array in memory or mapped, copied when somebody looks at them."""
+    return Rows(index, lambda chosen: array[chosen], array.shape[1:], array.dtype)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ptycho.data.examples import Examples, make_examples
-from ptycho.data.groups import default_neighbours, group_frames
+from ptycho.data.groups import Groups, default_neighbours, group_frames
 from ptycho.data.normalisation import fit_normalisation
+from ptycho.data.rows import pick_rows
 from ptycho.data.scan import DataKind, Scan
 from ptycho.data.validation import split_strip
 from ptycho.errors import ConfigError
@@ -87,9 +88,9 @@ def train_scan(
     Parameters
     ----------
     scan
-        The data; the Poisson loss needs counts.
+        The data, read where they lie; the Poisson loss needs counts.
     frames
-        Indices of the frames to use, all by default.
+        Which to use, as indices or as a mask; all by default.
     recipe, options
         What to train and how, `Recipe()` and `TrainOptions()` by default.
     probe
@@ -113,19 +114,20 @@ def train_scan(
     recipe, options = recipe or Recipe(), options or TrainOptions()
     if recipe.loss is TrainingLoss.POISSON and scan.kind is not DataKind.COUNTS:
         raise ConfigError(f"{scan.name}: expected counts for the Poisson loss, found {scan.kind}; use loss amplitude")
-    part = scan if frames is None else scan.select(frames)
-    chosen = part.probe if probe is None else probe
-    size, count = recipe.overlap, part.n_frames
-    seen, kept = np.arange(count), np.arange(0)
-    if count >= 2 * size:
-        seen, kept = split_strip(part.probe_positions, max(recipe.validation, size / count))
-    normalisation = fit_normalisation(part.diffraction[seen], part.mask)
-    light = illuminate(chosen, normalisation, part.mask)
+    chosen = scan.probe if probe is None else probe
+    used, size = np.arange(scan.n_frames, dtype=np.int64), recipe.overlap
+    used = used if frames is None else used[np.asarray(frames)]
+    seen, kept = used, used[:0]
+    if used.size >= 2 * size:
+        parts = split_strip(scan.probe_positions[used], max(recipe.validation, size / used.size))
+        seen, kept = used[parts[0]], used[parts[1]]
+    normalisation = fit_normalisation(pick_rows(scan.diffraction, seen), scan.mask)
+    light = illuminate(chosen, normalisation, scan.mask)
 
-    def prepare(which: ArrayLike, seed: int) -> Examples:
-        some = part.select(which)
-        groups = group_frames(some.probe_positions, size, neighbours=default_neighbours(size), seed=seed)
-        return make_examples(some, groups, normalisation, labels=recipe.kind is NetworkKind.SUPERVISED)
+    def prepare(which: NDArray[np.int64], seed: int) -> Examples:
+        near = group_frames(scan.probe_positions[which], size, neighbours=default_neighbours(size), seed=seed)
+        groups = Groups(which[near.members], scan.probe_positions)
+        return make_examples(scan, groups, normalisation, labels=recipe.kind is NetworkKind.SUPERVISED)
 
     training = prepare(seen, 2 * recipe.seed)
     validation = prepare(kept, 2 * recipe.seed + 1) if kept.size else None

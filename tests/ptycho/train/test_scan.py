@@ -1,7 +1,7 @@
 """Training on a scan as a user has it: small, of other units, with choices written as words."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -50,3 +50,28 @@ def test_choices_may_be_words(scan: Scan) -> None:
     for wrong in ({"kind": "unet"}, {"loss": "mae"}, {"validation": 1.0}):
         with pytest.raises(ConfigError, match="expected"):
             Recipe(**wrong)
+
+
+class Watched(np.ndarray):
+    """Frames that note how many of them are asked for at a time."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if found.ndim >= 3:
+            self.asked.append(found.size // (20 * 20))
+        return found
+
+
+def test_frames_stay_where_they_lie_and_may_be_chosen_by_a_mask(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ptycho.data.normalisation.SLAB_PIXELS", 8 * 20 * 20)
+    watched = replace(scan, diffraction=scan.diffraction.view(Watched))
+    options = replace(ONCE, batch_size=2, use_streaming=True)
+    chosen = np.arange(24) % 8 > 1
+    Watched.asked.clear()
+    masked, history = train_scan(watched, chosen, Recipe(**SMALL), options)
+    assert max(Watched.asked) == 8
+    assert masked.training["frames"] + masked.training["validation_frames"] == 18
+    _, expected = train_scan(scan.select(chosen), None, Recipe(**SMALL), options)
+    assert history == expected
