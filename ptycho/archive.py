@@ -52,6 +52,9 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ class Progress:
     """Shows how far something is; a context manager.
 
     On a terminal one line is redrawn; elsewhere a plain line comes at most every 2 s. The last one is always
-    shown.
+    shown, unless a line that stays came after it.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Show a line that stays."""
+        self._pending = None
         self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
         self._stream.flush()
 

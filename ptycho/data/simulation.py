@@ -22,6 +22,7 @@ NUMERICAL_APERTURE = 0.11  # radius of the pupil, cycles per pixel
 CENTRAL_STOP = 0.35  # of the pupil's radius
 BEAM_RADIUS = 0.24  # of the frame's size: how far the defocus carries the pupil's edge
 SECOND_MODE = 0.04  # share of the power that partial coherence puts into a second mode
+LARGEST_DOSE = 1e18  # of what can be drawn from a Poisson distribution
 OBJECTS = ("star", "shapes")
 GUESS_DEFOCUS = 0.9  # the initial guess of the probe is out of focus by a tenth
 
@@ -77,9 +78,11 @@ class Simulation:
                 f"simulation: expected an object out of {', '.join(OBJECTS)} and 1 or 2 modes, found {self.object!r} "
                 f"and {self.modes}"
             )
-        if not (self.step_px > 0 and self.dose > 0 and 0 <= self.jitter <= 0.5 and self.seed >= 0):
+        if not (
+            0 < self.step_px < np.inf and 0 < self.dose <= LARGEST_DOSE and 0 <= self.jitter <= 0.5 and self.seed >= 0
+        ):
             raise ConfigError(
-                "simulation: expected step > 0, dose > 0, jitter in [0, 0.5] and seed >= 0, found "
+                "simulation: expected a finite step > 0, dose > 0 and <= 1e18, jitter in [0, 0.5] and seed >= 0, found "
                 f"{self.step_px}, {self.dose}, {self.jitter}, {self.seed}"
             )
 

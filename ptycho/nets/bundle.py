@@ -95,6 +95,9 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

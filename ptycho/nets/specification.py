@@ -68,7 +68,7 @@ class Specification:
     A stage takes `projections` steps of `ptycho.physics.consistency.project_groups` towards the measured
     amplitudes; then a small convolutional network (`ptycho.nets.layers`), shown the object, its last change and
     the light, adds a complex correction. Unrolled optimisation with learned steps: Gregor & LeCun (ICML 2010);
-    for phase retrieval Metzler et al. (ICML 2018).
+    a network between the steps of phase retrieval, there a denoiser: Metzler et al. (ICML 2018).
 
     Attributes
     ----------

@@ -102,17 +102,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model, config = load_inference_bundle(args.model_path, framework=args.framework)
         raw_data = RawData.from_file(args.test_data, args.kind)
+        folder = Path(args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
         amplitude, phase = run(
             model, raw_data, config, nsamples=args.n_images, quiet=args.quiet, seed=args.seed, chunk=args.chunk
         )
-        folder = Path(args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         save_arrays(folder / "reconstruction.npz", {"amplitude": amplitude, "phase": phase})
         for name, image, unit in (("amplitude", amplitude, "relative"), ("phase", phase, "rad")):
             (folder / f"reconstructed_{name}.png").write_bytes(_draw(image, f"Object, {name}", unit))
     except PtychoError as error:
         sys.stderr.write(f"inference: {error}\n")
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that is a file
+        sys.stderr.write(f"inference: {error}\n")
+        return PtychoError.exit_code
     sys.stdout.write(f"{folder / 'reconstruction.npz'}: {amplitude.shape[0]} x {amplitude.shape[1]} pixels\n")
     return 0
 

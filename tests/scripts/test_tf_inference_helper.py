@@ -174,3 +174,5 @@ class TestTFInferenceHelper:
             assert (tmp_path / f"out/reconstructed_{name}.png").read_bytes().startswith(b"\x89PNG")
         assert main(["--model_path", str(tmp_path / "nowhere"), *options]) == 1
         assert "nowhere: expected a bundle" in capsys.readouterr().err
+        assert main([*argv, "--output_dir", str(tmp_path / "scan.npz")]) == 1
+        assert "scan.npz" in capsys.readouterr().err

@@ -64,7 +64,9 @@ def test_the_beam_is_centred_curved_and_has_power_one() -> None:
 
 
 def test_impossible_settings_are_named() -> None:
-    with pytest.raises(ConfigError, match="expected step > 0"):
+    with pytest.raises(ConfigError, match="expected a finite step > 0"):
         Simulation(step_px=0)
+    with pytest.raises(ConfigError, match="dose > 0 and <= 1e18"):
+        Simulation(dose=1e30)
     with pytest.raises(ConfigError, match=r"seed >= 0, found .*, -1"):
         Simulation(seed=-1)

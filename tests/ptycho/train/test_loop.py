@@ -1,5 +1,7 @@
 """Real training of a small network, interrupted and taken up again."""
 
+import re
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -225,6 +227,24 @@ def test_a_loss_that_is_not_finite_stops_training_and_the_last_checkpoint_stays(
     saved = load_checkpoint(path)
     assert saved.history.epochs == undisturbed[1].epochs[:2]
     assert all(np.isfinite(value).all() for value in saved.state.values())
+
+
+def test_a_full_disk_is_told_and_the_last_checkpoint_stays(
+    problem: Problem, undisturbed: tuple[Network, History, Path], tmp_path: Path
+) -> None:
+    path, limits = tmp_path / "checkpoint.npz", resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(record: Record) -> None:
+        if isinstance(record, EpochRecord) and record.epoch == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+
+    try:
+        with pytest.raises(OSError, match=re.escape(str(path))):
+            train(problem.build(), problem.training, problem.validation, OPTIONS, checkpoint=path, report=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_checkpoint(path).history.epochs == undisturbed[1].epochs[:2]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_that_the_last_step_made_infinite_are_found(problem: Problem) -> None:
