@@ -23,6 +23,7 @@ from ptycho.train.options import TrainOptions
 __all__ = ["CURE", "Checkpoint", "check_run", "describe_run", "load_checkpoint", "save_checkpoint"]
 
 SCHEMA = "ptycho-checkpoint/1"
+HASHED_EXAMPLES = 16  # at most, evenly spaced
 CURE = "copy the file again, or begin anew without it"
 
 
@@ -72,8 +73,8 @@ def describe_run(
 ) -> dict[str, Any]:
     """Return what a training must have in common with the one it continues, as flat JSON values.
 
-    Specification, illumination, precision, examples (their number, and a hash of their positions), and every option
-    but `use_streaming`, on which nothing depends.
+    Specification, illumination, precision, examples (their number, a hash of their positions, and one of some of
+    their amplitudes), and every option but `use_streaming`, on which nothing depends.
     """
     light = network.illumination
     settings = dataclasses.asdict(options)
@@ -140,7 +141,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _describe(examples: Examples) -> str:
     """Return how many examples there are, and which."""
-    return f"{len(examples)}, positions {_digest(examples.positions)}"
+    some = np.linspace(0, len(examples) - 1, HASHED_EXAMPLES).astype(np.int64)
+    amplitudes = examples.read(np.unique(some)).amplitudes
+    return f"{len(examples)}, positions {_digest(examples.positions)}, amplitudes {_digest(amplitudes)}"
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ptycho import params
+from ptycho.compat.inference import reconstruct
 from ptycho.compat.samples import make_group_examples, make_training_examples
 from ptycho.config.config import ModelConfig, TrainingConfig
 from ptycho.data import Scan
@@ -201,6 +202,15 @@ def test_predicted_objects_lie_about_the_centres_of_their_groups(scan: Scan, gri
 
     moved = [differ(move) for move in ((2, 0), (-2, 0), (0, 2), (0, -2))]
     assert differ((0, 0)) < min(0.15, *moved)
+
+
+def test_pixels_that_only_the_new_scan_does_not_believe_count_nowhere(scan: Scan) -> None:
+    raw = RawData.from_scan(scan)
+    model = learn(group(raw, 2), 2)
+    bundle = model.require_bundle()
+    everything = replace(bundle.illumination, mask=np.ones_like(scan.mask))
+    other = PtychoModel.from_bundle(replace(bundle, illumination=everything), framework="torch")
+    np.testing.assert_array_equal(reconstruct(other, raw), reconstruct(model, raw))
 
 
 def test_inputs_that_do_not_fit_are_refused(raw: RawData) -> None:

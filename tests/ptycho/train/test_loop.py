@@ -142,8 +142,9 @@ def test_without_resume_a_training_begins_and_replaces_the_checkpoint(problem: P
             "options.epochs: 4 there, 9 here; options.rate: 0.02 ther",
         ),
         ({"options": replace(OPTIONS, seconds=60.0)}, "options.seconds: None there, 60.0 here"),
-        ({"validation": None}, r"validation examples: '13, positions \w+' there, 'none' here"),
-        ({"training": slice(None, -1)}, r"training examples: '29, positions \w+' there, '28, positions \w+' here"),
+        ({"validation": None}, r"validation examples: '13, positions \w+, amplitudes \w+' there, 'none' here"),
+        ({"training": slice(None, -1)}, r"training examples: '29, positions .* there, '28, positions .* here"),
+        ({"order": -1}, r"training examples: '29, positions (\w+), amplitudes \w+' there, '29, positions \1,"),
         ({"specification": {"projections": 1}}, "specification.projections: 2 there, 1 here"),
         ({"probe": 1j}, r"illumination: '\w+' there, '\w+' here"),
         ({"precision": "float64"}, "precision: 'float32' there, 'float64' here"),
@@ -158,6 +159,8 @@ def test_another_training_is_not_taken_up(
         illumination=replace(light, probe=change.get("probe", 1) * light.probe),
         training=problem.training.select(change.get("training", slice(None))),
     )
+    if order := change.get("order"):
+        other = other._replace(training=replace(other.training, amplitudes=other.training.amplitudes[::order]))
     network, path = other.build(precision=change.get("precision", "float32")), undisturbed[2]
     validation = change.get("validation", other.validation)
     options = change.get("options", OPTIONS)
