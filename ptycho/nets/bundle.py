@@ -78,7 +78,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
             "frame_shape": list(light.normalisation.frame_shape),
             "intensity_scale": light.normalisation.intensity_scale,
         },
-        "gauge": "probe power h w / 4 in normalised amplitudes; the object's global phase is free",
+        "gauge": "far-field power of the probe h w / 4 on valid pixels, normalised; the object's global phase is free",
         "training": bundle.training,
         "versions": {"ptycho": ptycho.__version__, "numpy": np.__version__},
         "sha256": {TENSORS: hashlib.sha256(blob).hexdigest()},

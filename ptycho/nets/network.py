@@ -17,7 +17,7 @@ from ptycho.data.normalisation import Normalisation
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.nets.layers import Weights, check_weights, weight_shapes
 from ptycho.nets.specification import NetworkKind, Specification
-from ptycho.physics.propagation import ComplexArray
+from ptycho.physics.propagation import ComplexArray, propagate
 
 __all__ = [
     "DEVICES",
@@ -45,8 +45,9 @@ class Illumination:
     Attributes
     ----------
     probe
-        (m, h, w) complex128, scaled so that Σ|P|² = h w / 4, the mean normalised intensity of a frame: the mean
-        of |O|² over what is lit is then about 1, whatever the units of the guess.
+        (m, h, w) complex128, scaled so that Σ|FP|² over the valid pixels is h w / 4, the mean normalised intensity of
+        a frame: the mean of |O|² over what is lit is then about 1, whatever the units of the guess, and also where
+        a beam stop hides most of the light.
     mask
         (h, w) bool, True where the detector can be believed.
     normalisation
@@ -80,14 +81,18 @@ def illuminate(
     Raises
     ------
     ShapeError
-        If shapes do not fit, or the probe is dark or not finite.
+        If shapes do not fit, or the probe is not finite or sends no light to a valid pixel.
     """
-    power = float((np.abs(probe.astype(np.complex128)) ** 2).sum())
-    if not 0 < power < np.inf:
-        raise ShapeError(f"probe: expected finite values with power > 0, found a power of {power} in {probe.shape}")
     h, w = normalisation.frame_shape
-    valid = np.ones((h, w), np.bool_) if mask is None else mask
-    return Illumination(probe.astype(np.complex128) * math.sqrt(h * w / 4 / power), valid, normalisation)
+    light = Illumination(
+        probe.astype(np.complex128), np.ones((h, w), np.bool_) if mask is None else mask, normalisation
+    )
+    power = float((np.abs(propagate(light.probe)[:, light.mask]) ** 2).sum())
+    if not 0 < power < np.inf:
+        raise ShapeError(
+            f"probe: expected finite values with power > 0 on the valid pixels, found {power} in {probe.shape}"
+        )
+    return replace(light, probe=light.probe * math.sqrt(h * w / 4 / power))
 
 
 class Network(Protocol):

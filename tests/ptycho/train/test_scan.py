@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ptycho.data import DataKind, Scan
+from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.simulation import Simulation, simulate
-from ptycho.errors import ConfigError, DataError
+from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.inference import infer
-from ptycho.nets import NetworkKind
+from ptycho.nets import NetworkKind, illuminate
 from ptycho.train import TrainOptions
 from ptycho.train.scan import Recipe, train_scan
 
@@ -75,3 +76,17 @@ def test_frames_stay_where_they_lie_and_may_be_chosen_by_a_mask(scan: Scan, monk
     assert masked.training["frames"] + masked.training["validation_frames"] == 18
     _, expected = train_scan(scan.select(chosen), None, Recipe(**SMALL), options)
     assert history == expected
+
+
+def test_light_that_a_beam_stop_hides_is_not_missing_in_the_object(scan: Scan) -> None:
+    mask = np.ones(scan.frame_shape, bool)
+    mask[8:12, 8:12] = False
+    clear, stopped = (
+        illuminate(scan.probe, fit_normalisation(scan.diffraction, seen), seen) for seen in (np.ones_like(mask), mask)
+    )
+    hidden = 1 - stopped.normalisation.mean_intensity / clear.normalisation.mean_intensity
+    assert hidden > 0.3
+    photons = [np.sum(np.abs(light.probe) ** 2) / light.normalisation.scale**2 for light in (clear, stopped)]
+    assert photons[1] == pytest.approx(photons[0], rel=0.15)
+    with pytest.raises(ShapeError, match="power > 0 on the valid pixels"):
+        illuminate(0 * scan.probe, clear.normalisation, mask)
