@@ -8,7 +8,8 @@ import secrets
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -30,6 +31,7 @@ __all__ = [
     "parse_text_entry",
     "read_arrays",
     "render_json_entry",
+    "replace_whole",
     "save_arrays",
 ]
 
@@ -42,21 +44,30 @@ DAMAGE = (
 )  # what numpy, zipfile and h5py raise on the way through a damaged file
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write arrays to `path` through a temporary file beside it, so that no reader sees half a file."""
+@contextmanager
+def replace_whole(path: Path) -> Iterator[Path]:
+    """Give the name of a file to write beside `path`; it takes the place of `path`, so that no reader sees half a file.
+
+    The block closes what it opened. Where it fails, or the disk is full, `path` stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
         error.filename = str(path)  # a full disk does not say which
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays to `path`, whole or not at all."""
+    with replace_whole(path) as temporary, temporary.open("xb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: Path, required: Collection[str] = (), skip: Collection[str] = ()) -> Arrays:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,28 +9,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.archive import DAMAGE, Arrays
+from ptycho.archive import DAMAGE, Arrays, replace_whole
 from ptycho.errors import DataError
 
 __all__ = ["load_hdf5_arrays", "save_hdf5_arrays"]
 
 
 def save_hdf5_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Write numbers as contiguous data sets and texts as attributes, through a temporary file beside `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with h5py.File(temporary, "x") as file:
-            for key, array in arrays.items():
-                if array.dtype.kind == "U":
-                    file.attrs[key] = str(array)
-                else:
-                    file.create_dataset(key, data=array)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write numbers as contiguous data sets and texts as attributes, whole or not at all."""
+    with replace_whole(path) as temporary, h5py.File(temporary, "x") as file:
+        for key, array in arrays.items():
+            if array.dtype.kind == "U":
+                file.attrs[key] = str(array)
+            else:
+                file.create_dataset(key, data=array)
 
 
 def load_hdf5_arrays(path: Path, skip: tuple[str, ...] = ()) -> Arrays:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as render_tensors
 
 import ptycho
-from ptycho.archive import DAMAGE
+from ptycho.archive import DAMAGE, replace_whole
 from ptycho.data.normalisation import Normalisation
 from ptycho.errors import DataError, PtychoError
 from ptycho.nets.layers import Weights, check_weights
@@ -57,7 +55,7 @@ class Bundle:
 
 
 def save_bundle(path: Path, bundle: Bundle) -> None:
-    """Write a bundle through a temporary file beside it, so that no reader sees half of one.
+    """Write a bundle, whole or not at all.
 
     Raises
     ------
@@ -85,21 +83,9 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     }
     manifest["sha256"][MANIFEST] = _digest(manifest)
     text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, content in ((MANIFEST, text), (TENSORS, blob)):
-                    archive.writestr(zipfile.ZipInfo(name, STAMP), content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk does not say which
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replace_whole(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
+        for name, content in ((MANIFEST, text), (TENSORS, blob)):
+            archive.writestr(zipfile.ZipInfo(name, STAMP), content)
 
 
 def load_bundle(path: Path) -> Bundle:
