@@ -26,7 +26,7 @@ from ptycho.physics.propagation import sum_modes
 from ptycho.reconstruction import Reconstruction
 from ptycho.stitching import Stitched
 
-__all__ = ["ALIGNMENT_PASSES", "InferenceProgress", "infer", "join_groups", "predict_chunks"]
+__all__ = ["InferenceProgress", "infer", "join_groups", "predict_chunks"]
 
 ALIGNMENT_PASSES = 3  # each object of a group turns to the phase of the joined one
 

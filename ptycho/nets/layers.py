@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ptycho.errors import ShapeError
 from ptycho.nets.specification import Specification
 
-__all__ = ["FEATURES", "Layer", "Weights", "check_weights", "list_layers", "start_weights", "weight_shapes"]
+__all__ = ["Layer", "Weights", "check_weights", "list_layers", "start_weights", "weight_shapes"]
 
 FEATURES = 5
 

@@ -20,8 +20,6 @@ from ptycho.nets.specification import NetworkKind, Specification
 from ptycho.physics.propagation import ComplexArray, propagate
 
 __all__ = [
-    "DEVICES",
-    "FRAMEWORKS",
     "GRADIENT_LIMIT",
     "Illumination",
     "Network",

@@ -16,8 +16,8 @@ from ptycho.physics.groups import padded_shape
 from ptycho.physics.propagation import ComplexArray, sum_modes
 
 __all__ = [
-    "CANVAS_MULTIPLE",
     "MERGE_FLOOR",
+    "OVERLAP",
     "NetworkKind",
     "Specification",
     "TrainingLoss",

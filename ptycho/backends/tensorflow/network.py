@@ -89,7 +89,8 @@ class UnrolledNetwork(keras.Model):
     def compare(self, amplitudes: tf.Tensor, offsets: ArrayLike, targets: tf.Tensor | None = None) -> tf.Tensor:
         """Return the training loss of examples: what `call` takes, with `overlap` frames each."""
         spec = self.specification
-        canvases, places = self._merge(amplitudes, float64(offsets))
+        places = float64(offsets)
+        canvases = self._merge(amplitudes, places)
         waves, whole = light_groups(self.probe, places)
         if spec.kind is NetworkKind.SUPERVISED:
             patches = sample_groups(canvases, whole, spec.frame_shape)
@@ -106,11 +107,11 @@ class UnrolledNetwork(keras.Model):
         excess = losses.poisson_nll(counts, expected, self.mask) - losses.poisson_nll(counts, counts, self.mask)
         return excess * unit
 
-    def _merge(self, amplitudes: tf.Tensor, offsets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the one object that the frames of each example see, and the offsets of the frames on it."""
+    def _merge(self, amplitudes: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+        """Return the one object that the frames of each example see, (B, *merged_shape, 1)."""
         spec = self.specification
         if spec.overlap == spec.group_size:
-            return self(amplitudes, offsets), offsets
+            return self(amplitudes, offsets)
         _, h, w, c = amplitudes.shape
         whole = tf.floor(offsets + 0.5)
         singles = tf.reshape(tf.transpose(amplitudes, (0, 3, 1, 2)), (-1, h, w, 1))
@@ -119,7 +120,7 @@ class UnrolledNetwork(keras.Model):
         patches = tf.transpose(tf.reshape(patches, (-1, c, h, w)), (0, 2, 3, 1))
         sums, weights = accumulate_groups(patches, whole, sum_modes(self.probe), spec.merged_shape)
         floor = MERGE_FLOOR * tf.reduce_max(weights, axis=(1, 2), keepdims=True)
-        return sums / tf.cast(weights + floor, sums.dtype), offsets
+        return sums / tf.cast(weights + floor, sums.dtype)
 
     def _correct(self, stage: Correction, canvases: tf.Tensor, before: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
         """Return the correction (B, H, W, 1) of a stage: 0 outside the window."""

@@ -80,7 +80,8 @@ class UnrolledNetwork(nn.Module):
     def loss(self, amplitudes: torch.Tensor, offsets: ArrayLike, targets: torch.Tensor | None = None) -> torch.Tensor:
         """Return the training loss of examples: what `forward` takes, with `overlap` frames each."""
         spec = self.specification
-        canvases, places = self._merge(amplitudes, float64(offsets, amplitudes))
+        places = float64(offsets, amplitudes)
+        canvases = self._merge(amplitudes, places)
         waves, whole = light_groups(self.probe, places)
         if spec.kind is NetworkKind.SUPERVISED:
             patches = sample_groups(canvases, whole, spec.frame_shape)
@@ -96,11 +97,12 @@ class UnrolledNetwork(nn.Module):
         excess = losses.poisson_nll(counts, expected, self.mask) - losses.poisson_nll(counts, counts, self.mask)
         return excess * unit
 
-    def _merge(self, amplitudes: torch.Tensor, offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the one object that the frames of each example see, and the offsets of the frames on it."""
+    def _merge(self, amplitudes: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """Return the one object that the frames of each example see, (B, *merged_shape, 1)."""
         spec = self.specification
         if spec.overlap == spec.group_size:
-            return self(amplitudes, offsets), offsets
+            objects: torch.Tensor = self(amplitudes, offsets)
+            return objects
         b, h, w, c = amplitudes.shape
         whole = torch.floor(offsets + 0.5)
         singles = amplitudes.movedim(-1, 1).reshape(b * c, h, w, 1)
@@ -108,7 +110,7 @@ class UnrolledNetwork(nn.Module):
         patches = sample_groups(objects, torch.zeros_like(offsets).reshape(b * c, 1, 2), (h, w))
         patches = patches.reshape(b, c, h, w).movedim(1, -1)
         sums, weights = accumulate_groups(patches, whole, sum_modes(self.probe), spec.merged_shape)
-        return sums / (weights + MERGE_FLOOR * weights.amax(dim=(1, 2), keepdim=True)), offsets
+        return sums / (weights + MERGE_FLOOR * weights.amax(dim=(1, 2), keepdim=True))
 
     def _correct(
         self, stage: nn.Module, canvases: torch.Tensor, before: torch.Tensor, light: torch.Tensor
