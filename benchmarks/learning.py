@@ -47,7 +47,7 @@ RESULTS, TABLE = "learning.json", "learning.md"
 METHODS = {
     "pinn": "network, diffraction alone",
     "supervised": "network, labels",
-    "shuffled": "network, trained at shuffled positions",
+    "shuffled": "network, trained at shuffled positions, inferred at the true ones",
     "untrained": "network, untrained",
     "back-projection": "back-projection with the probe's far-field phase, stitched",
     "rpie": "iterative solver on the held-out frames, 30 epochs",
@@ -95,7 +95,7 @@ def list_runs(args: argparse.Namespace) -> list[Run]:
         sorted(args.minutes), args.seeds, args.methods, args.gridsizes, args.doses
     ):
         trained = method in ("pinn", "supervised", "shuffled")
-        if (not trained and minutes != min(args.minutes)) or (method == "shuffled" and minutes != min(args.minutes)):
+        if method not in ("pinn", "supervised") and minutes != min(args.minutes):
             continue
         if method in ("back-projection", "rpie") and gridsize != min(args.gridsizes):
             continue
@@ -174,7 +174,7 @@ def learn(run: Run, scan: Scan, seen: np.ndarray) -> tuple[Bundle, int]:
     if run["minutes"]:
         bundle, history = train_scan(source, seen, recipe, options)
         return bundle, sum(record.steps for record in history.epochs)
-    # One epoch is trained only to fit canvas and normalisation; its weights are thrown away.
+    # One step is trained only to fit canvas and normalisation; its weights are thrown away.
     bundle, _ = train_scan(scan, seen, recipe, replace(options, epochs=1, seconds=1e-3))
     specification = bundle.specification
     if run["method"] == "back-projection":

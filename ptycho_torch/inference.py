@@ -43,7 +43,8 @@ def _run_inference_and_reconstruct(
     Returns
     -------
     amplitude, phase
-        (H, W) float32 on `ptycho.physics.make_canvas` of the scan's positions; see `ptycho.compat.inference`.
+        (H, W) float32 on `ptycho.physics.make_canvas` of the scan's positions; units, errors and warnings are those
+        of `ptycho.compat.inference.reconstruct`.
     """
     groups = group_raw_data(model, raw_data, K, nsamples, seed)
     canvas = make_canvas(raw_data.probe_positions, raw_data.frame_shape)

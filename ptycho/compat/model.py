@@ -227,7 +227,8 @@ def train(
     Parameters
     ----------
     nepochs
-        Passes over the samples; the weights of the best one are kept, judged by a tenth of the samples.
+        Passes over the samples; the weights of the best one are kept, judged by a tenth of the samples. Fewer than
+        ten are not divided: the last weights are kept.
     trainset
         Groups; for a supervised model with `Y_I` and `Y_phi`.
     model_instance

@@ -135,7 +135,7 @@ def _read_positions(container: PtychoDataContainer) -> tuple[NDArray[np.float64]
     centres = container._global_offsets_np
     if centres is None:
         return offsets.astype(np.float64), False
-    # Centres are published with their sign.
+    # Relative coordinates are published as minus the offset, centres as they are: the sign is undone.
     return offsets.astype(np.float64) - read_offsets(np.asarray(centres)), True
 
 

@@ -38,25 +38,7 @@ def _run_tf_inference_and_reconstruct(
 ) -> tuple[Image, Image]:
     """Return amplitude and phase of a scan, predicted in TensorFlow, whatever the model was trained in.
 
-    Parameters
-    ----------
-    model
-        Of `ptycho.model.train`, or of `ptycho.workflows.components.load_inference_bundle`.
-    raw_data
-        The scan.
-    config
-        Checked against the model: N and gridsize.
-    K, nsamples, seed
-        As in `RawData.generate_grouped_data`; by default C + 1 neighbours, and one group for every frame.
-    quiet
-        Whether to show no progress on stderr.
-    chunk
-        Groups predicted at a time; memory grows with it, the result does not depend on it but for rounding.
-
-    Returns
-    -------
-    amplitude, phase
-        (H, W) float32 on `ptycho.physics.make_canvas` of the scan's positions; see `ptycho.compat.inference`.
+    Parameters and result are those of its twin, `ptycho_torch.inference._run_inference_and_reconstruct`.
     """
     groups = group_raw_data(model, raw_data, K, nsamples, seed)
     canvas = make_canvas(raw_data.probe_positions, raw_data.frame_shape)

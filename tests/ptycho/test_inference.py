@@ -75,9 +75,8 @@ def test_objects_of_unknown_phase_are_joined_where_they_lie(scan: Scan, gridsize
     assert np.abs(turned - np.roll(truth, 1, axis=1))[seen].mean() > 0.02
 
 
-@pytest.mark.parametrize("framework", ["torch"])
 @pytest.mark.parametrize("gridsize", [1, 2])
-def test_the_result_does_not_depend_on_the_chunk(scan: Scan, gridsize: int, framework: str) -> None:
+def test_the_result_does_not_depend_on_the_chunk(scan: Scan, gridsize: int) -> None:
     specification, light, _ = prepare(scan, gridsize)
     rng = np.random.default_rng(5)
     weights = {
@@ -85,9 +84,9 @@ def test_the_result_does_not_depend_on_the_chunk(scan: Scan, gridsize: int, fram
         for name, value in start_weights(specification).items()
     }
     bundle = Bundle(specification, light, weights)
-    whole = infer(bundle, scan, chunk=1000, framework=framework)
+    whole = infer(bundle, scan, chunk=1000)
     for chunk in (1, 7, 32):
-        part = infer(bundle, scan, chunk=chunk, framework=framework)
+        part = infer(bundle, scan, chunk=chunk)
         assert np.abs(part.object - whole.object).max() <= 1e-5 * np.abs(whole.object).max()
 
 
