@@ -112,7 +112,7 @@ def infer(
     probe = (light.probe / light.normalisation.scale).astype(np.complex64)
     origin, shape = stitched.canvas.origin, stitched.canvas.shape
     coverage = illumination(probe, positions, origin, shape).astype(np.float32)
-    flux = light.normalisation.flux_ratio(pick_rows(scan.diffraction, used), scan.mask)
+    flux = light.normalisation.flux_ratio(pick_rows(scan.diffraction, used), light.mask)
     warnings = []
     if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
         warnings.append(f"the frames are {flux:.3g} times as bright as those the network was trained on")

@@ -182,14 +182,16 @@ def test_frames_are_chosen_by_indices_or_by_a_mask(scan: Scan) -> None:
         infer(bundle, scan, [1.5, 2.5])
 
 
-def test_pixels_that_only_the_scan_does_not_believe_count_nowhere(scan: Scan) -> None:
+def test_pixels_that_scan_or_network_do_not_believe_count_nowhere(scan: Scan) -> None:
     specification, light, _ = prepare(scan, 2)
     everything = replace(light, mask=np.ones_like(light.mask))
     weights = start_weights(specification)
     expected = infer(Bundle(specification, light, weights), scan)
     assert np.array_equal(infer(Bundle(specification, everything, weights), scan).object, expected.object)
     bad = replace(scan, mask=np.ones_like(scan.mask))
-    assert np.array_equal(infer(Bundle(specification, light, weights), bad).object, expected.object)
+    found = infer(Bundle(specification, light, weights), bad)
+    assert np.array_equal(found.object, expected.object)
+    assert found.options["flux_ratio"] == expected.options["flux_ratio"] == pytest.approx(1)
     with pytest.raises(ShapeError, match=r"mask: expected \(24, 24\), that of the training, found \(3, 24\)"):
         light.restrict(scan.mask[:3])
 
