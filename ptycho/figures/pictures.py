@@ -181,7 +181,7 @@ def draw_pair(pair: TruthComparison, titles: tuple[str, str], pixel_size_m: floa
         ("amplitude", "", amplitudes, amplitudes[0] - amplitudes[1], {"cmap": AMPLITUDE_MAP, **_limits(amplitudes[1])}),
     )
     for panels, (name, unit, images, left, colours) in zip(axes, rows, strict=True):
-        for panel, image, title in zip(panels, images, titles, strict=False):
+        for panel, image, title in zip(panels[:2], images, titles, strict=True):
             show_image(panel, image, colours, title=f"{title}, {name}", unit=unit)
         bound = float(np.nanpercentile(np.abs(left), 99)) or 1.0
         signed = {"cmap": SIGNED_MAP, "vmin": -bound, "vmax": bound}

@@ -76,7 +76,7 @@ def test_the_chunk_changes_nothing_but_time(trained: Path, scan_file: str, tmp_p
     assert np.abs(few - all_).max() <= 1e-5 * np.abs(all_).max()
 
 
-def test_labels_that_are_not_there_and_a_file_that_is_no_bundle_are_told(
+def test_a_file_that_is_no_bundle_and_frames_of_another_size_are_told(
     trained: Path, scan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["infer", scan_file, "--model", scan_file, "--out", str(tmp_path)]) == 1
@@ -100,11 +100,11 @@ def test_a_folder_that_cannot_be_written_is_told(
 def test_a_result_is_put_beside_its_reference_where_its_origin_says(
     trained: Path, scan_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inferred, iterative = tmp_path / "inferred", tmp_path / "iterative"
+    inferred, reference = tmp_path / "inferred", tmp_path / "reference"
     assert main(["infer", scan_file, "--model", str(trained), "--frames", "train", "--out", str(inferred)]) == 0
-    assert main(["infer", scan_file, "--model", str(trained), "--frames", "train", "--out", str(iterative)]) == 0
+    assert main(["infer", scan_file, "--model", str(trained), "--frames", "train", "--out", str(reference)]) == 0
     capsys.readouterr()
-    command = ["compare", scan_file, "--result", str(inferred), "--reference", str(iterative), "--out", str(tmp_path)]
+    command = ["compare", scan_file, "--result", str(inferred), "--reference", str(reference), "--out", str(tmp_path)]
     assert main(command) == 0
     assert "agreement: amplitude 1.000, phase 1.000" in capsys.readouterr().out
     assert measure_picture(tmp_path / "comparison.png") > (400, 300)

@@ -6,7 +6,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from ptycho.errors import ShapeError
-from ptycho.metrics.registration import Placed, align, find_plane, find_shift, plane, soft_window
+from ptycho.metrics.registration import Placed, align, find_plane, find_shift, overlay, plane, soft_window
 from ptycho.physics.shift import shift_probe
 
 Complex = NDArray[np.complex128]
@@ -51,6 +51,20 @@ def test_origins_give_the_shift_without_search() -> None:
     np.testing.assert_allclose(aligned.shift, 0, atol=1e-3)
     inside = aligned.window > 0.9
     np.testing.assert_allclose(aligned.moving[inside], aligned.reference[inside], atol=5e-3)
+
+
+def test_an_overlay_goes_by_the_origins_alone() -> None:
+    canvas = make_object((190, 180))
+    first, second = place(canvas[10:140, 20:150], (10.0, 20.0)), place(canvas[25:165, 5:125], (25.02, 5.0))
+    laid = overlay(first, second)
+    np.testing.assert_array_equal(laid.moving, laid.reference)
+    np.testing.assert_array_equal(laid.reference, canvas[37:128, 32:113])
+    displaced = overlay(first, place(second.object, (26.0, 5.0)))
+    assert np.abs(displaced.moving - displaced.reference).mean() > 0.1
+    with pytest.raises(ShapeError, match="origins that differ by whole pixels"):
+        overlay(first, place(second.object, (25.5, 5.0)))
+    with pytest.raises(ShapeError, match="expected overlapping regions"):
+        overlay(first, place(second.object, (225.0, 5.0)))
 
 
 def test_a_relative_ramp_and_phase_are_taken_away() -> None:
