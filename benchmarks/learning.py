@@ -185,6 +185,9 @@ def learn(run: Run, scan: Scan, seen: np.ndarray) -> tuple[Bundle, int]:
 def render(results: list[Run]) -> str:
     """Return the table: means over the seeds, with half the range of the two correlations."""
     lines = [
+        "Objects that no training saw, after the gauge; ± is half the range over the seeds. One thread a run, and "
+        "other work beside it: steps tell how much of a core there was.",
+        "",
         "| gridsize | dose | method | minutes | seeds | amplitude corr. | phase corr. | amplitude SSIM | phase SSIM "
         "| FRC50 / cycles per px | steps |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
