@@ -48,6 +48,7 @@ METHODS = {
     "pinn": "network, diffraction alone",
     "supervised": "network, labels",
     "shuffled": "network, trained at shuffled positions, inferred at the true ones",
+    "misplaced": "network, trained at the true positions, inferred at shuffled ones",
     "untrained": "network, untrained",
     "back-projection": "back-projection with the probe's far-field phase, stitched",
     "rpie": "iterative solver on the held-out frames, 30 epochs",
@@ -94,7 +95,7 @@ def list_runs(args: argparse.Namespace) -> list[Run]:
     for minutes, seed, method, gridsize, dose in product(
         sorted(args.minutes), args.seeds, args.methods, args.gridsizes, args.doses
     ):
-        trained = method in ("pinn", "supervised", "shuffled")
+        trained = method in ("pinn", "supervised", "shuffled", "misplaced")
         if method not in ("pinn", "supervised") and minutes != min(args.minutes):
             continue
         if method in ("back-projection", "rpie") and gridsize != min(args.gridsizes):
@@ -140,7 +141,10 @@ def score(run: Run) -> Run:
         steps = 30
     else:
         bundle, steps = learn(run, scan, seen)
-        found = infer(bundle, scan, held, framework=run["framework"])
+        judged = scan.select(held)
+        if run["method"] == "misplaced":
+            judged = sabotage_scan(judged, Sabotage.SHUFFLED)
+        found = infer(bundle, judged, framework=run["framework"])
     gauged = fix_gauge(found.object, found.probe, found.origin, found.probe_positions)
     compared = compare_with_truth(scan, gauged)
     if compared is None:
