@@ -63,6 +63,7 @@ def test_without_network_the_star_waits_and_the_rest_of_the_plan_comes_to_its_en
         "RECON-SIMULATED-001": "done",
         "RECON-STAR-CONTROLS-001": "pending",
         "RECON-POSITION-ERROR-001": "blocked",
+        "NET-SIEMENS-STAR-001": "pending",
     }
 
 
