@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.data.rows import Rows, slabs
 from ptycho.errors import DataError, ShapeError
 
-if TYPE_CHECKING:
-    from ptycho.data.rows import Rows
-
-__all__ = ["FLUX_LIMIT", "Normalisation", "fit_normalisation", "slabs"]
+__all__ = ["FLUX_LIMIT", "Normalisation", "fit_normalisation"]
 
 FLUX_LIMIT = 2.0  # frames brighter or darker than the fitted ones by more than this deserve a warning
-SLAB_PIXELS = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,9 +84,3 @@ def fit_normalisation(
         total += values.sum(axis=(0, *range(3, frames.ndim)))
     valid = total if mask is None else total[mask]
     return Normalisation(float(valid.sum()) * h * w / math.prod(frames.shape), (h, w))
-
-
-def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut the first axis of an array into slices of about a million elements."""
-    step = max(1, SLAB_PIXELS // max(1, math.prod(shape[1:])))
-    return (slice(start, start + step) for start in range(0, shape[0], step))

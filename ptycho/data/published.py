@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.archive import check_keys, load_arrays, parse_choice_entry, parse_text_entry
-from ptycho.data.normalisation import slabs
+from ptycho.data.rows import slabs
 from ptycho.data.scan import DataKind, Scan, check_axis_order
 from ptycho.data.scan_file import make_scan
 from ptycho.errors import DataError, ShapeError

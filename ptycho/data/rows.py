@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ptycho.data.normalisation import slabs
 from ptycho.errors import ShapeError
 
-__all__ = ["Rows", "pick_rows"]
+__all__ = ["Rows", "pick_rows", "slabs"]
+
+SLAB_PIXELS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,3 +94,9 @@ class Rows:
 def pick_rows(array: NDArray[Any], index: NDArray[np.int64]) -> Rows:
     """Return some rows of an array in memory or mapped, copied when somebody looks at them."""
     return Rows(index, lambda chosen: array[chosen], array.shape[1:], array.dtype)
+
+
+def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the first axis of an array into slices of about a million elements."""
+    step = max(1, SLAB_PIXELS // max(1, math.prod(shape[1:])))
+    return (slice(start, start + step) for start in range(0, shape[0], step))
