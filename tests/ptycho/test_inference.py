@@ -163,7 +163,7 @@ def test_frames_stay_where_they_lie_and_are_read_as_they_are_needed(
 ) -> None:
     specification, light, _ = prepare(scan, 2)
     bundle = Bundle(specification, light, start_weights(specification))
-    monkeypatch.setattr("ptycho.data.normalisation.SLAB_PIXELS", 8 * 24 * 24)
+    monkeypatch.setattr("ptycho.data.rows.SLAB_PIXELS", 8 * 24 * 24)
     for frames in (None, np.arange(5, 50)):
         Watched.asked.clear()
         infer(bundle, replace(scan, diffraction=scan.diffraction.view(Watched)), frames, chunk=2)

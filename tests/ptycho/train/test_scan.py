@@ -66,7 +66,7 @@ class Watched(np.ndarray):
 
 
 def test_frames_stay_where_they_lie_and_may_be_chosen_by_a_mask(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ptycho.data.normalisation.SLAB_PIXELS", 8 * 20 * 20)
+    monkeypatch.setattr("ptycho.data.rows.SLAB_PIXELS", 8 * 20 * 20)
     watched = replace(scan, diffraction=scan.diffraction.view(Watched))
     options = replace(ONCE, batch_size=2, use_streaming=True)
     chosen = np.arange(24) % 8 > 1
