@@ -61,7 +61,7 @@ def main() -> int:
         return 0
     reference = reconstruct(scan, frames, RPIEOptions(epochs=max(EPOCHS), threads=args.threads))
     if args.bundle:
-        bundle = load_bundle(args.bundle / BUNDLE_FILE)
+        bundle = load_bundle(args.bundle)
     else:
         bundle, _ = train_scan(scan, frames, None, TrainOptions(seconds=args.seconds), probe=reference.probe)
     network = infer(bundle, scan, frames)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.data.examples import Examples, make_examples
-from ptycho.data.groups import Groups, cover_frames, default_neighbours, group_frames
+from ptycho.data.groups import cover_frames, group_chosen
 from ptycho.data.normalisation import FLUX_LIMIT
 from ptycho.data.rows import pick_rows
 from ptycho.data.scan import Scan
@@ -99,10 +99,10 @@ def infer(
     light = bundle.illumination.restrict(scan.mask)
     used = np.arange(scan.n_frames, dtype=np.int64)
     used = used if frames is None else used[np.asarray(frames)]
-    positions, size = scan.probe_positions[used], specification.group_size
-    groups = group_frames(positions, size, neighbours=default_neighbours(size))
+    positions = scan.probe_positions[used]
+    groups = group_chosen(scan.probe_positions, used, specification.group_size)
     groups = cover_frames(groups) if sparse else groups
-    examples = make_examples(scan, Groups(used[groups.members], scan.probe_positions), light.normalisation)
+    examples = make_examples(scan, groups, light.normalisation)
     network = build_network(
         specification.holding(examples.offsets), light, bundle.weights, framework=framework, device=device
     )

@@ -18,7 +18,6 @@ from ptycho.figures.style import render_figure
 from ptycho.inference import InferenceProgress, infer
 from ptycho.metrics.gauge import fix_gauge
 from ptycho.nets import load_bundle
-from ptycho.nets.bundle import BUNDLE_FILE
 from ptycho.progress import Progress
 from ptycho.reconstruction import RECONSTRUCTION_FILE, save_reconstruction
 
@@ -32,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     sabotage = Sabotage(args.sabotage)
     scan = sabotage_scan(open_scan(args.scan, DataKind(args.kind) if args.kind else None), sabotage)
     frames = select_frames(scan, FrameSet(args.frames))
-    model = Path(args.model)
-    bundle = load_bundle(model / BUNDLE_FILE if model.is_dir() else model)
+    bundle = load_bundle(Path(args.model))
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(sys.stderr) as progress:
@@ -50,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         )
         for warning in result.options["warnings"]:
             progress.line(f"warning: {warning}")
-    extra = {"scan": args.scan, "frames": args.frames, "sabotage": sabotage.value, "model": str(model)}
+    extra = {"scan": args.scan, "frames": args.frames, "sabotage": sabotage.value, "model": str(Path(args.model))}
     result = replace(result, options={**result.options, **extra})
     save_reconstruction(folder / RECONSTRUCTION_FILE, result)
     gauged = fix_gauge(result.object, result.probe, result.origin, result.probe_positions)

@@ -16,7 +16,7 @@ from ptycho.compat.inference import reconstruct
 from ptycho.compat.loader import PtychoDataContainer
 from ptycho.compat.model import PtychoModel
 from ptycho.compat.raw_data import RawData
-from ptycho.nets.bundle import BUNDLE_FILE, load_bundle
+from ptycho.nets.bundle import load_bundle
 
 __all__ = ["load_inference_bundle", "perform_inference"]
 
@@ -45,8 +45,7 @@ def load_inference_bundle(
     DataError
         If there is no bundle, or it is damaged.
     """
-    path = Path(model_dir)
-    model = PtychoModel.from_bundle(load_bundle(path / BUNDLE_FILE if path.is_dir() else path), framework=framework)
+    model = PtychoModel.from_bundle(load_bundle(Path(model_dir)), framework=framework)
     names = ("N", "gridsize", "n_filters_scale", "model_type")
     config = {name: getattr(model.config, name) for name in names} | {"intensity_scale": model.intensity_scale}
     params.cfg.update(config)

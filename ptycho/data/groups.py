@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.physics.groups import split_groups
 
-__all__ = ["Groups", "Membership", "cover_frames", "default_neighbours", "group_frames"]
+__all__ = ["Groups", "Membership", "cover_frames", "default_neighbours", "group_chosen", "group_frames"]
 
 
 class Membership(StrEnum):
@@ -115,6 +115,22 @@ def group_frames(
     allowed = np.concatenate((np.ones((anchors.size, 1), bool), within[anchors]), axis=1)
     chosen = _draw(candidates, allowed, size, rng)
     return Groups(_by_angle(positions, chosen, positions[chosen].mean(axis=1)), positions)
+
+
+def group_chosen(positions: NDArray[np.float64], chosen: NDArray[np.int64], size: int, *, seed: int = 0) -> Groups:
+    """Group some frames among themselves, with `default_neighbours`; members index all frames.
+
+    Parameters
+    ----------
+    positions
+        (n, 2) float64, (y, x) in pixels of all frames.
+    chosen
+        (k,) int64, those that are grouped.
+    size, seed
+        See `group_frames`, whose errors are raised.
+    """
+    near = group_frames(positions[chosen], size, neighbours=default_neighbours(size), seed=seed)
+    return Groups(chosen[near.members], positions)
 
 
 def cover_frames(groups: Groups, seed: int = 0) -> Groups:

@@ -89,13 +89,14 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read what `save_bundle` wrote, in either framework or none.
+    """Read what `save_bundle` wrote, in either framework or none; of a folder, its `BUNDLE_FILE`.
 
     Raises
     ------
     DataError
         If the file is missing, damaged, changed, or not a bundle.
     """
+    path = path / BUNDLE_FILE if path.is_dir() else path
     try:
         manifest, tensors = _read(path.read_bytes())
         values = manifest["normalisation"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.data.examples import Examples, make_examples
-from ptycho.data.groups import Groups, default_neighbours, group_frames
+from ptycho.data.groups import group_chosen
 from ptycho.data.normalisation import fit_normalisation
 from ptycho.data.rows import pick_rows
 from ptycho.data.scan import DataKind, Scan
@@ -125,8 +125,7 @@ def train_scan(
     light = illuminate(chosen, normalisation, scan.mask)
 
     def prepare(which: NDArray[np.int64], seed: int) -> Examples:
-        near = group_frames(scan.probe_positions[which], size, neighbours=default_neighbours(size), seed=seed)
-        groups = Groups(which[near.members], scan.probe_positions)
+        groups = group_chosen(scan.probe_positions, which, size, seed=seed)
         return make_examples(scan, groups, normalisation, labels=recipe.kind is NetworkKind.SUPERVISED)
 
     training = prepare(seen, 2 * recipe.seed)
