@@ -18,6 +18,7 @@ _COMMANDS = {
     "show": "the run's memory, handoff, ledger, hub or turn",
     "report": "write static pages of a run: what happened, and the evidence for it",
     "parse": "read one of the loop's documents and report what is wrong with it",
+    "lint": "hold the documents of a working tree against the rules that need no run",
     "stop": "ask the loop to end after the turn under way",
     "pause": "hold the loop after the turn under way; --off lets it go on",
     "block": "take an item out of the loop's reach, with a reason",

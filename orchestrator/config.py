@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ConfigError
+from orchestrator.policy.rules import Rulebook
 
 __all__ = ["FILE_NAME", "SETTINGS", "Config", "Setting", "child_environment", "resolve_config"]
 
@@ -65,6 +66,13 @@ def _commands(value: object) -> Mapping[str, tuple[str, ...]]:
     return {_text(kind): _argv(command) for kind, command in value.items()}
 
 
+def _severities(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a mapping from a rule to its severity")  # noqa: TRY004 -- reported with its origin
+    chosen = {_text(rule): "off" if severity is False else _text(severity) for rule, severity in value.items()}
+    return Rulebook(chosen).chosen  # YAML reads a bare `off` as False
+
+
 def _priority(value: object) -> str:
     names = ("Critical", "High", "Medium", "Low")
     text = _text(value).capitalize()
@@ -106,6 +114,7 @@ SETTINGS = (
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
     Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
+    Setting("rules", {}, _severities, "severities that differ from those in docs/rules.md, by rule"),
     Setting("notify", (), _argv, "command told, as JSON on stdin, of blocked, waiting and done items, and of the end"),
 )
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
@@ -129,9 +138,15 @@ class Config:
     docs: tuple[str, ...]
     pass_env: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
+    rules: Mapping[str, str]
     notify: tuple[str, ...]
     focus: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rules as this workspace holds them."""
+        return Rulebook(self.rules)
 
 
 def _file_values(path: Path) -> dict[str, object]:

@@ -145,12 +145,16 @@ class Frozen:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the harness measured in one turn, before any judgement."""
+    """Everything the harness measured in one turn, before any judgement.
+
+    `refusals` send the turn back, `crossed` names what was put back, `told` what is only worth telling.
+    """
 
     tree: str
     changes: tuple[PathChange, ...] = ()
     crossed: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     tests: tuple[TestRun, ...] = ()
     rows: tuple[RowResult, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -15,14 +15,13 @@ __all__ = ["changed_rows", "find_new_entry", "new_sentences", "standing_items"]
 def find_new_entry(before: str, after: str) -> tuple[MemoryEntry | None, str]:
     """Return the one entry that `after` appends to `before`, or why there is none to use."""
     if not after.startswith(before):
-        return None, f"{MEMORY}: entries that stand are closed; append yours at the end and change nothing else"
+        return None, "an entry that stood was changed"
     added = after.removeprefix(before)
     if before and not before.endswith("\n"):
         added = added.partition("\n")[2]  # the rest of a line that stood before
     found = parse_memory(added, MEMORY).entries
     if len(found) != 1:
-        cure = "append exactly one; an entry begins with `# <stamp>: <ID> — <title>`"
-        return None, f"{MEMORY}: expected one new entry at the end, found {len(found)}; {cure}"
+        return None, f"expected one new entry at the end, found {len(found)}"
     return found[0], ""
 
 

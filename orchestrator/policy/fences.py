@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from orchestrator.facts import PathChange, PathClass
+from orchestrator.policy.rules import Breach, breach
 from orchestrator.roles import RoleSpec
 
 __all__ = ["classify", "crossing", "matches"]
@@ -28,9 +29,9 @@ def classify(path: str, *, tests: Sequence[str], docs: Sequence[str]) -> PathCla
 
 
 def crossing(
-    changes: Iterable[PathChange], role: RoleSpec, hub: str, forbidden: Callable[[str], str]
-) -> tuple[tuple[PathChange, str], ...]:
-    """Return changes the role may not make, each with the reason.
+    changes: Iterable[PathChange], role: RoleSpec, hub: str, forbidden: Callable[[str], tuple[str, str] | None]
+) -> tuple[Breach, ...]:
+    """Return changes the role may not make; `where` is the path.
 
     Parameters
     ----------
@@ -41,15 +42,16 @@ def crossing(
     hub : str
         The turn's own hub, whose `agent/` folder is open to the agent; empty while there is none.
     forbidden : callable
-        Tells why nobody may change a path, as criteria of an item; empty when there is no such reason.
+        Tells why nobody may change a path, as criteria of an item: the rule's id and the reason; None when there is
+        no such reason.
     """
     found = []
     for change in changes:
-        why = forbidden(change.path)
-        if why:
-            found.append((change, why))
-        elif hub and change.path.startswith(f"{hub}agent/"):
-            continue
-        elif change.path in role.fenced_files or change.kind in role.fenced_kinds:
-            found.append((change, f"{change.kind.value}, not {role.role.value}'s to write"))
+        against = forbidden(change.path)
+        own = bool(hub) and change.path.startswith(f"{hub}agent/")
+        if not against and not own and (change.path in role.fenced_files or change.kind in role.fenced_kinds):
+            against = "FENCE-ROLE", f"{change.kind.value}, not {role.role.value}'s to write"
+        if against:
+            rule, why = against
+            found.append(breach(rule, f"was put back ({why})", change.path))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Whether a handoff may go to the engineer; each refusal ends in what to do about it."""
+"""Whether a handoff may go to the engineer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from orchestrator.layout import HANDOFF
+from orchestrator.policy.rules import Breach, breach
 from orchestrator.records.handoff import Handoff, StepKind
 
 __all__ = ["HandoffContext", "check_handoff"]
@@ -32,49 +34,50 @@ def _inside(path: str) -> bool:
 
 
 def _runnable_work(handoff: Handoff, context: HandoffContext) -> str:
+    """Return what Do Now lacks, empty when there is something to do in it."""
     kinds = {step.kind for step in handoff.do_now}
     if StepKind.IMPLEMENT in kinds and (handoff.mapped_tests or StepKind.TEST in kinds):
         return ""
     if kinds & {StepKind.RUN, StepKind.TEST} and context.open_rows:
         return ""
     if StepKind.IMPLEMENT in kinds:
-        return "Do Now implements something but maps no test: name at least one selector under Mapped tests"
-    return (
-        "Do Now has nothing runnable: give `Implement: path::symbol — what` with a mapped test, or an open row's `Run:`"
-    )
+        return "Do Now implements something but maps no test"
+    return "Do Now has nothing runnable"
 
 
-def _selectors(handoff: Handoff, context: HandoffContext) -> list[str]:
+def _selectors(handoff: Handoff, context: HandoffContext) -> list[Breach]:
     written_now = {step.path for step in handoff.do_now if step.kind is StepKind.IMPLEMENT}
     return [
-        f"mapped test {selector!r} collects nothing: correct it, or let the first step write that test"
+        breach("HANDOFF-SELECTOR", f"mapped test {selector!r} collects nothing", HANDOFF)
         for selector in handoff.mapped_tests
         if selector.split("::")[0] not in written_now and context.collects(selector) == 0
     ]
 
 
-def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[str, ...]:
-    """Reasons to refuse the handoff, empty when it is good."""
+def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[Breach, ...]:
+    """Return what speaks against the handoff, nothing when it is good."""
     if handoff.focus not in context.runnable:
-        choices = ", ".join(context.runnable)
+        choices = ", ".join(context.runnable) or "none"
         wrong = f"focus {handoff.focus!r} is not runnable now" if handoff.focus else "no line `Focus: <ID> — <title>`"
-        return (f"input.md: {wrong}: choose one of {choices}",)
-    refusals: list[str] = []
+        return (breach("HANDOFF-FOCUS", f"{wrong} (runnable: {choices})", HANDOFF),)
+    found: list[Breach] = []
     work = _runnable_work(handoff, context)
     if work:
-        refusals.append(work)
-    for step in handoff.do_now:
-        if step.kind is StepKind.IMPLEMENT and not _inside(step.path or ""):
-            refusals.append(
-                f"Do Now names {step.path!r}, which is not inside the repository: give a path below its root"
-            )
+        found.append(breach("HANDOFF-WORK", work, HANDOFF))
+    found += [
+        breach("HANDOFF-PATH", f"Do Now names {step.path!r}, which is not inside the repository", HANDOFF)
+        for step in handoff.do_now
+        if step.kind is StepKind.IMPLEMENT and not _inside(step.path or "")
+    ]
     if handoff.branch and handoff.branch != context.branch:
-        refusals.append(f"branch {handoff.branch!r} is not this run's: write {context.branch!r}")
+        said = f"branch {handoff.branch!r} is not this run's, which is {context.branch!r}"
+        found.append(breach("HANDOFF-BRANCH", said, HANDOFF))
     if handoff.artifacts and handoff.artifacts.rstrip("/") != context.hub.rstrip("/"):
-        refusals.append(f"artifacts {handoff.artifacts!r} is not the issued hub: write {context.hub!r}")
-    refusals += [
-        f"finding {finding} is not in docs/findings.md: add it there or cite another"
+        said = f"artifacts {handoff.artifacts!r} is not the issued hub, which is {context.hub!r}"
+        found.append(breach("HANDOFF-HUB", said, HANDOFF))
+    found += [
+        breach("HANDOFF-FINDING", f"finding {finding} is not in docs/findings.md", HANDOFF)
         for finding in handoff.findings
         if finding not in context.findings
     ]
-    return tuple(refusals + _selectors(handoff, context))
+    return tuple(found + _selectors(handoff, context))

@@ -33,7 +33,9 @@ def is_gain(reason: str) -> bool:
 def judge_supervisor(facts: Facts) -> Judgement:
     """Judge a supervisor's turn: it counts when its handoff is valid; what crossed a fence was put back and is told."""
     verdict = Verdict.REFUSED if facts.refusals else Verdict.HANDOFF
-    return Judgement(verdict, progress=False, verified=(), failing=(), reasons=facts.refusals or facts.crossed)
+    return Judgement(
+        verdict, progress=False, verified=(), failing=(), reasons=facts.refusals or (*facts.crossed, *facts.told)
+    )
 
 
 def _failing(facts: Facts) -> tuple[str, ...]:
@@ -80,7 +82,9 @@ def judge_engineer(facts: Facts, failing_before: Collection[str]) -> Judgement:
     false_claims = [f"claimed {claim.text!r}; measured {claim.fact}" for claim in facts.claims if claim.contradicted]
     broken = [f"{run.note}" for run in facts.tests if run.note]
     broken += [f"{r.row}: {r.reason}" for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
-    reasons = (*false_claims, *gains, *broken, *facts.crossed) or ("nothing the harness can measure has changed",)
+    reasons = (*false_claims, *gains, *broken, *facts.crossed, *facts.told) or (
+        "nothing the harness can measure has changed",
+    )
     verdict = Verdict.PROGRESS if gains else Verdict.NO_PROGRESS
     if false_claims and not verified:
         verdict = Verdict.REFUSED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestrator.agenda import read_agenda
@@ -16,6 +16,7 @@ from orchestrator.facts import PathChange
 from orchestrator.layout import HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
+from orchestrator.policy.rules import Breach, Severity, breach
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
 from orchestrator.steps.base import Turn
@@ -83,38 +84,53 @@ def _not_regular(turn: Turn) -> set[str]:
     return {path for path, entry in entries.items() if entry and not entry.mode.startswith("100")}
 
 
+def _tell(turn: Turn, found: Sequence[Breach]) -> Turn:
+    """Add the breaches that are only told to the turn's facts."""
+    told = [breach.text for breach in turn.session.config.rulebook.held(found, Severity.REPORT)]
+    return replace(turn, facts=replace(turn.facts, told=(*turn.facts.told, *told)))
+
+
 def _take_out(turn: Turn) -> Turn:
     """Restore what crosses a fence; the difference stays in the hub as a patch."""
     links = _not_regular(turn)
     is_frozen = _make_is_frozen(turn)
     shadows = shadowing(turn.session.worktree.git, turn.base, turn.facts.changes)
 
-    def forbidden(path: str) -> str:
+    def forbidden(path: str) -> tuple[str, str] | None:
         if path in links:
-            return "a link where a document should be"
+            return "FENCE-LINK", "a link where a document should be"
         if path in shadows:
-            return "shadows a module that evidence is produced with"
-        return "frozen with the criteria of an item; only a person changes it" if is_frozen(path) else ""
+            return "FENCE-SHADOW", "shadows a module that evidence is produced with"
+        return ("FENCE-FROZEN", "frozen with the criteria of an item") if is_frozen(path) else None
 
-    crossed = crossing(turn.facts.changes, turn.role, turn.hub if turn.focus else "", forbidden)
+    found = crossing(turn.facts.changes, turn.role, turn.hub if turn.focus else "", forbidden)
+    turn = _tell(turn, found)
+    crossed = turn.session.config.rulebook.held(found, Severity.RESTORE)
     if not crossed:
         return turn
     git = turn.session.worktree.git
-    paths = [change.path for change, _ in crossed]
+    paths = [breach.where for breach in crossed]
     patch = git.patch(turn.base, turn.tree, paths)
     (turn.stage / "fences.patch").write_bytes(patch)
     tree = git.tree_with(turn.tree, git.files(turn.base, paths))
-    notes = tuple(f"{change.path} was put back ({why}); the change is in fences.patch" for change, why in crossed)
+    notes = tuple(breach.text for breach in crossed)
     return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes))
+
+
+def _with_refusals(turn: Turn, found: Sequence[Breach]) -> Turn:
+    """Add breaches to the turn's facts: those that send it back, and those that are only told."""
+    refused = [breach.text for breach in turn.session.config.rulebook.held(found, Severity.REFUSE)]
+    turn = _tell(turn, found)
+    return replace(turn, facts=replace(turn.facts, refusals=(*turn.facts.refusals, *refused)))
 
 
 def _check_supervisor(turn: Turn) -> Turn:
     """Hold memory and handoff against the rules; the focus is known afterwards."""
     session = turn.session
     entry, missing = find_new_entry(turn.base_text(MEMORY), turn.text(MEMORY))
-    refusals = [*turn.facts.refusals, *([missing] if missing else [])]
+    found = [breach("MEMORY-ENTRY", missing, MEMORY)] if missing else []
     if turn.text(HANDOFF) == turn.base_text(HANDOFF):
-        refusals.append(f"{HANDOFF}: not rewritten; every supervisor turn writes its own handoff")
+        found.append(breach("HANDOFF-REWRITTEN", "not rewritten", HANDOFF))
     handoff = parse_handoff(turn.text(HANDOFF), HANDOFF)
     ledger_text = standing_items(turn.base_text(LEDGER), turn.text(LEDGER))
     if ledger_text != turn.text(LEDGER):
@@ -122,7 +138,7 @@ def _check_supervisor(turn: Turn) -> Turn:
     try:
         agenda = read_agenda(turn.text, turn.state, session.config)
     except ConfigError as error:
-        return replace(turn, facts=replace(turn.facts, refusals=(*refusals, str(error))))
+        return _with_refusals(turn, [*found, breach("LEDGER-GRAMMAR", str(error))])
     focus = next((item for item in agenda.candidates if item.id == handoff.focus), None)
     turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=entry)
     rows = agenda.open_rows(focus, turn.state) if focus else ()
@@ -145,9 +161,9 @@ def _check_supervisor(turn: Turn) -> Turn:
         open_rows=[row.id for row in rows],
         collects=collects,
     )
-    refusals += check_handoff(handoff, context)
+    turn = _with_refusals(turn, [*found, *check_handoff(handoff, context)])
     changes = turn.facts.changes if turn.tree == turn.facts.tree else _changes(turn, turn.tree)
-    return replace(turn, facts=replace(turn.facts, tree=turn.tree, changes=changes, refusals=tuple(refusals)))
+    return replace(turn, facts=replace(turn.facts, tree=turn.tree, changes=changes))
 
 
 def check(turn: Turn) -> Turn:

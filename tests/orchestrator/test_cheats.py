@@ -49,6 +49,7 @@ def ralph():
     assert done.focus("MEAN-REPORT-001")["verified"] == []
     assert "does not hold: report.json:mean == 3 (found 0)" in done.said
     assert "was put back (frozen with the criteria" in done.said
+    assert "[FENCE-FROZEN]" in done.said
     assert "mean == 3" in (project.work / REPORT / "implementation.md").read_text()
     assert "+  - Expect: `report.json:mean >= 0`" in hub_file(project, "MEAN-REPORT-001", "fences.patch")
 
@@ -192,7 +193,8 @@ def ralph():
     )
     done = play(project, actor)
     assert done.focus("MEAN-FIX-001")["verified"] == []
-    assert "calc.py was put back (production, not galph's to write)" in done.said
+    assert "calc.py: was put back (production, not galph's to write)" in done.said
+    assert "leave such files to whom they belong [FENCE-ROLE]" in done.said
 
 
 def test_a_handoff_without_work_is_sent_back_once_and_then_the_turn_is_given_up(
@@ -218,6 +220,14 @@ def galph():
     assert "sent back" not in first
     assert "Do Now has nothing runnable" in second
     assert project.git("rev-list", "--count", "main..loop/run-1") == "0"
+
+
+def test_a_supervisor_that_leaves_nothing_is_refused(make_project: Make, make_actor: Actor) -> None:
+    done = play(make_project("good"), make_actor("def galph():\n    pass\n"), iterations=9)
+    assert done.code == 14, done.said
+    assert "galph_memory.md: expected one new entry at the end, found 0: append exactly one" in done.said
+    assert "[MEMORY-ENTRY]" in done.said
+    assert "input.md: not rewritten: rewrite input.md for this iteration [HANDOFF-REWRITTEN]" in done.said
 
 
 CRASH = """
@@ -285,7 +295,7 @@ def ralph():
 """
     )
     done = play(project, actor)
-    assert "check/test_report.py was put back (frozen" in done.said, done.said
+    assert "check/test_report.py: was put back (frozen" in done.said, done.said
 
 
 @pytest.mark.slow

@@ -297,7 +297,8 @@ def test_a_repository_with_longer_ids_works(make_tiny: Make) -> None:
     let_the_agent_first(project, "rm -f mine.txt; echo x > .gitignore; mkdir -p docs; echo y > pytest.py")
     ended = loop(project)
     assert ended.code == 0, ended.said
-    assert "pytest.py was put back" in ended.said
+    assert "pytest.py: was put back" in ended.said
+    assert "[FENCE-SHADOW]" in ended.said
     assert len(project.git("rev-parse", "loop/run-1")) == 64
 
 

@@ -110,7 +110,7 @@ def test_a_refused_turn_shows_the_claim_beside_what_was_measured(report: Path) -
     assert "“All mapped tests pass” — measured: 1 passed, 1 failed, 2 collected contradicted" in words
     assert "1 of 2 tests passed, 1 failed." in words
     assert "assert 4 == 3" in words
-    assert "input.md was put back" in words
+    assert "input.md: was put back" in words
     assert "-    return 0+    return 4" in Page(report / "turns/0004-ralph.html").text.replace("\n", "")
     assert "501 more lines" in words  # of the file of 2,000
     for shown in ("a name\\nof two lines ü.py", "no�utf8.py", "�� not UTF-8", "Verified-Tree:", "not reported"):

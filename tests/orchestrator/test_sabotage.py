@@ -120,7 +120,8 @@ def galph():
     )
     done = play(project, actor)
     assert note.read_text() == "my own words\n"
-    assert "docs/fix_plan.md was put back (a link where a document should be)" in done.said
+    assert "docs/fix_plan.md: was put back (a link where a document should be)" in done.said
+    assert "[FENCE-LINK]" in done.said
     assert done.focus(PASSED)["verified"] == ["A1"], done.said
 
 
@@ -140,7 +141,7 @@ def ralph():
     )
     done = play(project, actor)
     assert done.focus(PASSED)["verified"] == []
-    assert "acceptance/test_mean.py was put back (frozen" in done.said
+    assert "acceptance/test_mean.py: was put back (frozen" in done.said
 
 
 def test_odd_output_of_a_row_is_a_failed_row_and_not_a_crash(make_project: Make) -> None:

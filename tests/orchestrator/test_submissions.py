@@ -17,9 +17,8 @@ def test_the_entry_below_those_that_stand_is_the_new_one(before: str) -> None:
     assert (entry.focus, why) == ("NEW-ITEM-001", "")
     for old, new in ((before, before + NEW + "\n" + NEW), (before, before), (before + NEW, NEW)):
         entry, why = find_new_entry(old, new)
-        assert "an entry begins with `# <stamp>: <ID> — <title>`" in why or "are closed" in why
+        assert "expected one new entry at the end" in why or why == "an entry that stood was changed"
         assert entry is None
-        assert why.startswith("galph_memory.md: ")
 
 
 def test_an_entry_that_is_glued_to_the_last_line_is_none_and_the_next_one_counts() -> None:

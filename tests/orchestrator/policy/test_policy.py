@@ -61,13 +61,12 @@ def test_fences_stop_each_role_at_what_is_not_its_own() -> None:
         PathChange("plans/active/X-001/reports/s/metrics.json", "A", PathClass.EVIDENCE),
     ]
     hub = "plans/active/X-001/reports/s/"
-    assert [c.path for c, _ in crossing(changes, ENGINEER, hub, lambda _: "")] == ["input.md", hub + "metrics.json"]
-    assert [c.path for c, _ in crossing(changes, SUPERVISOR, hub, lambda _: "")] == ["calc.py", hub + "metrics.json"]
-    assert "calc.py" in [
-        c.path for c, _ in crossing(changes, ENGINEER, hub, lambda path: "fixed" if path == "calc.py" else "")
-    ]
+    assert [b.where for b in crossing(changes, ENGINEER, hub, lambda _: None)] == ["input.md", hub + "metrics.json"]
+    assert [b.where for b in crossing(changes, SUPERVISOR, hub, lambda _: None)] == ["calc.py", hub + "metrics.json"]
+    fixed = crossing(changes, ENGINEER, hub, lambda path: ("FENCE-FROZEN", "fixed") if path == "calc.py" else None)
+    assert ("FENCE-FROZEN", "calc.py") in [(b.rule.id, b.where) for b in fixed]
     own = [PathChange("agent/core.py", "M", PathClass.PRODUCTION)]
-    assert [c.path for c, _ in crossing(own, SUPERVISOR, "", lambda _: "")] == ["agent/core.py"]
+    assert [b.where for b in crossing(own, SUPERVISOR, "", lambda _: None)] == ["agent/core.py"]
 
 
 def test_work_in_progress_comes_first_then_priority_then_the_ledgers_order() -> None:
@@ -219,8 +218,8 @@ Findings Applied: CONFIG-001
     ("old", "new", "said"),
     [
         ("", "", ""),
-        ("FIX-A-001 — title", "FIX-B-001 — title", "is not runnable now: choose one of FIX-A-001"),
-        ("Focus: FIX-A-001 — title", "", "input.md: no line `Focus: <ID> — <title>`: choose one of FIX-A-001"),
+        ("FIX-A-001 — title", "FIX-B-001 — title", "is not runnable now (runnable: FIX-A-001)"),
+        ("Focus: FIX-A-001 — title", "", "input.md: no line `Focus: <ID> — <title>` (runnable: FIX-A-001)"),
         ("1. Implement: `calc.py::mean — divide by the length`", "1. Think.", "nothing runnable"),
         ("calc.py::mean", "../calc.py::mean", "not inside the repository"),
         ("Branch: loop/run-1", "Branch: main", "is not this run's"),
@@ -241,7 +240,10 @@ def test_a_handoff_is_refused_for_one_reason_and_the_reason_names_the_cure(old: 
     )
     refusals = check_handoff(parse_handoff(HANDOFF.replace(old, new) if old else HANDOFF), context)
     assert len(refusals) == (1 if said else 0), refusals
-    assert all(said in refusal for refusal in refusals)
+    assert all(
+        said in refusal.text and refusal.text.endswith(f"{refusal.rule.cure} [{refusal.rule.id}]")
+        for refusal in refusals
+    )
 
 
 def ending(state: State, *items: tuple[str, str, str, str]) -> ExitCode:
