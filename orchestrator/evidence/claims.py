@@ -6,25 +6,33 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.facts import Claim, RowResult, RowVerdict, TestRun
+from orchestrator.policy.counts import Tally, agrees
+from orchestrator.records.claims import ClaimKind, read_claims
 
 __all__ = ["check_claims"]
 
-_COUNT = re.compile(r"\b(\d+)\s*(?:/\s*(\d+)\s*)?(?:tests?\s+)?(?:passed|pass|passing)\b", re.IGNORECASE)
-_ALL = re.compile(r"\ball\s+(?:the\s+|mapped\s+)*tests?\s+(?:now\s+)?pass(?:ed|ing)?\b", re.IGNORECASE)
 _ROW = re.compile(r"\b([A-Z](?:\.?[A-Z])?\d+)\b[^.;]*?\b(?:verified|holds|is met)\b")
 
 
+def _tally(run: TestRun) -> Tally:
+    return Tally(passed=run.passed, failed=run.failed, skipped=run.skipped, collected=run.collected)
+
+
 def _test_claims(line: str, runs: Sequence[TestRun]) -> list[tuple[str, str, bool]]:
-    passed, failed = sum(run.passed for run in runs), sum(run.failed for run in runs)
-    collected = sum(run.collected for run in runs)
-    fact = f"{passed} passed, {failed} failed, {collected} collected" if runs else "no test run in this turn"
+    """Hold what is said of tests against each run and all together; a skipped test is not one that passed."""
+    tallies = [_tally(run) for run in runs]
+    whole = Tally.sum(tallies) if tallies else Tally()
+    fact = (
+        f"{whole.passed} passed, {whole.failed} failed, {whole.collected} collected"
+        if runs
+        else "no test run in this turn"
+    )
     found = []
-    for match in _COUNT.finditer(line):
-        count, of = int(match[1]), match[2]
-        single = any(count == run.passed for run in runs)
-        wrong = bool(runs) and not ((count == passed or single) and (of is None or int(of) >= count))
-        found.append((match[0], fact, wrong or (bool(runs) and of == match[1] and failed > 0)))
-    found += [(match[0], fact, bool(runs) and not all(run.ok for run in runs)) for match in _ALL.finditer(line)]
+    for said in read_claims(line):
+        if said.kind is ClaimKind.COUNTS and (said.every or {"passed", "collected"} & said.counts.keys()):
+            right = any(agrees(said, tally) for tally in (*tallies, whole))
+            right = right and (not said.every or all(run.ok for run in runs))
+            found.append((said.text, fact, bool(runs) and said.firm and not said.part and not right))
     return found
 
 
