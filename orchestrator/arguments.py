@@ -59,7 +59,7 @@ def _loop_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_workspace(parser)
-    parser.add_argument("--agent", metavar="NAME", help="agent for both roles: plan, command, scripted:NAME")
+    parser.add_argument("--agent", metavar="NAME", help="agent for both roles: plan, command, or one of the cast")
     parser.add_argument("--focus", metavar="ID", help="work on this item only")
     parser.add_argument("--fresh", action="store_true", help="start a new run instead of going on with the last")
     parser.add_argument("--resume", action="store_true", help="without a journal: go on with a run that was fetched")

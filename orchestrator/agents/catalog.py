@@ -41,20 +41,20 @@ def check_agent(name: str, config: Config) -> None:
 def make_agent(name: str, config: Config, worktree: Path) -> Agent:
     """Return the agent of this name, working in `worktree`.
 
-    Names are `plan`, `scripted:<character>` and `command`.
+    Names are `plan`, `command` and the characters of the cast, with or without `scripted:` before them.
     """
     from orchestrator.agents.scripted import Character  # noqa: PLC0415 -- needed for its names only
 
-    kind, _, character = name.partition(":")
+    character = name.removeprefix("scripted:")
     embedded = child_environment(config, _HARNESS_ROOT)
     if name == EMBEDDED:
         return CommandAgent(name, (*_HARNESS_PYTHON, "orchestrator.agents.plan", "{request_file}"), embedded)
-    if kind == "scripted" and character in {known.value for known in Character}:
+    if character in {known.value for known in Character}:
         argv = (*_HARNESS_PYTHON, "orchestrator.agents.scripted", character, "{request_file}")
         return CommandAgent(name, argv, embedded)
     if name == "command":
         if not config.agent_command:
             raise ConfigError("agent 'command': give its command line with --agent-command 'prog {prompt_file}'")
         return CommandAgent(name, config.agent_command, child_environment(config, worktree, network=True))
-    characters = ", ".join(f"scripted:{known.value}" for known in Character)
-    raise ConfigError(f"unknown agent {name!r}; known are plan, command, {characters}")
+    known_names = ", ".join([EMBEDDED, "command", *Character])
+    raise ConfigError(f"unknown agent {name!r}; known are {known_names}")

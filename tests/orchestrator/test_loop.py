@@ -273,7 +273,7 @@ def test_wrong_flags_and_settings_are_errors_that_name_the_cure(make_project: Ma
     project = make_project("good")
     assert project.command("orchestrator.loop", "--itertions", "3").returncode == 2
     for arguments, said in (
-        (["--agent", "clippy"], "unknown agent 'clippy'; known are plan, command, scripted:good"),
+        (["--agent", "clippy"], "unknown agent 'clippy'; known are plan, command, good"),
         (["--iterations", "many"], "flag --iterations: iterations must be a positive number, not 'many'"),
         (["--focus", "NO-SUCH-001"], "known are MEAN-FIX-001"),
         (["--agent-command", "nosuchprog {prompt_file}"], "nosuchprog: no such program on the PATH; install"),
