@@ -63,4 +63,4 @@ def test_a_character_plays_where_nothing_was_written_for_it_and_rows_only_run(ma
     done = project.loop("--agent", "metric-forger", "--focus", "MEAN-REPORT-001", "--iterations", "1")
     assert done.focus("MEAN-REPORT-001")["verified"] == []
     assert "does not hold: report.json:mean == 3 (found 0)" in done.said
-    assert "report.json was put back (evidence" in done.said
+    assert "report.json: was put back (evidence" in done.said
