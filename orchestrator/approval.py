@@ -58,8 +58,9 @@ def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, Tr
 
 
 def start_of(session: Session, item_id: str) -> str:
-    """Return what tests of rows are measured with: the run's start, with what a person approved since."""
-    approved, base, git = session.state.item(item_id).criteria_from, session.run.base, session.worktree.git
+    """Return what tests of rows are measured with: the run's start, with what a person merged and approved since."""
+    approved, git = session.state.item(item_id).criteria_from, session.worktree.git
+    base = session.state.synced or session.run.base
     if not approved:
         return base
     paths = _touched(git, base, approved, "--grep=^Approved: ") - {""}

@@ -113,6 +113,7 @@ SETTINGS = (
     Setting("tests", ("tests/**", "**/test_*.py", "**/conftest.py"), _texts, "globs of test files"),
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
+    Setting("sync", "", _text, "branch merged into the run between iterations, as main or origin/main"),
     Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
     Setting("rules", {}, _severities, "severities that differ from those in docs/rules.md, by rule"),
     Setting("notify", (), _argv, "command told, as JSON on stdin, of blocked, waiting and done items, and of the end"),
@@ -139,6 +140,7 @@ class Config:
     pass_env: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
     rules: Mapping[str, str]
+    sync: str
     notify: tuple[str, ...]
     focus: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,14 @@ _COMMIT_SHOWN = 8
 
 
 def memory_after(
-    before: str, entry: MemoryEntry, record: TurnRecord, *, stamp: str, dwell_note: str, last_commit: str | None
+    before: str,
+    entry: MemoryEntry,
+    record: TurnRecord,
+    *,
+    stamp: str,
+    dwell_note: str,
+    last_commit: str | None,
+    git_sync: str,
 ) -> str:
     """Return the memory with a supervisor's entry at its end, the harness's values in the fields that are its own."""
     entry = replace(
@@ -40,7 +47,7 @@ def memory_after(
         focus=record.focus,
         dwell=record.dwell,
         dwell_note=dwell_note,
-        git_sync="off",
+        git_sync=git_sync,
         state=entry.state or "ready_for_implementation",
         ralph_last_commit=last_commit and last_commit[:_COMMIT_SHOWN],
         artifacts=record.hub,

@@ -282,6 +282,22 @@ class Git:
         except GitError:
             return self.text(*command, env=_FALLBACK_IDENTITY, stdin=_encode(message))
 
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether a commit is the other one, or one that it goes back to."""
+        return not self.run("rev-list", "-n", "1", older, f"^{newer}", "--")
+
+    def merge_tree(self, ours: str, theirs: str) -> tuple[str, list[str]]:
+        """Return the tree of two commits merged, and the paths in conflict; nothing is checked out.
+
+        Raises
+        ------
+        GitError
+            Also when git is older than 2.38.
+        """
+        told = self.text("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, ok=(0, 1))
+        tree, *conflicts = told.rstrip("\0").split("\0")
+        return tree, list(dict.fromkeys(conflicts))
+
     def update_ref(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref, only if it still is at `old`; None means that it must not exist yet."""
         self.run("update-ref", "--no-deref", "-m", "orchestrator", ref, new, old or "")

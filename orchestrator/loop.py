@@ -20,6 +20,7 @@ from orchestrator.report.ending import tell_ending
 from orchestrator.report.live import Live
 from orchestrator.report.plan import tell_plan
 from orchestrator.session import Session
+from orchestrator.syncing import keep_in_step
 
 __all__ = ["main", "run"]
 
@@ -39,6 +40,9 @@ def run(session: Session) -> Ending:
         )
         if limit:
             return limit
+        conflict = keep_in_step(session)
+        if conflict:
+            return conflict
         agenda = provide_needs(session)
         if listen(session):
             break

@@ -73,6 +73,7 @@ class State:
     `harness` is the process that opened the run last. `taken` holds the ids of all requests people made; of what they
     asked, `paused` and `stop_asked` hold the reason (empty: not asked), `more_iterations` and `more_minutes` widen
     this call's limits, `approvals` are pairs of item and commit not yet brought in, `inputs` wait for a supervisor.
+    `synced` is the commit of another branch that was merged in last.
     """
 
     run: RunInfo | None = None
@@ -92,6 +93,7 @@ class State:
     more_minutes: float = 0.0
     approvals: tuple[tuple[str, str], ...] = ()
     inputs: tuple[UserInput, ...] = ()
+    synced: str = ""
 
     def item(self, item_id: str) -> ItemState:
         """State of one item; an empty one when the run has not touched it."""
@@ -238,6 +240,10 @@ def _approved(state: State, data: Mapping[str, Any]) -> State:
     return _without_handoff_of(state, data["item"])
 
 
+def _synced(state: State, data: Mapping[str, Any]) -> State:
+    return _with(state, synced=data["theirs"])
+
+
 _OVERRIDES: Mapping[str, Callable[[State, Mapping[str, Any]], State]] = {
     "clear": _clear,
     "reopen": _reopen,
@@ -279,6 +285,7 @@ _FOLDS = {
     "turn.committed": _committed,
     "turn.abandoned": _abandoned,
     "item.status": _item,
+    "base.synced": _synced,
 }
 
 

@@ -183,9 +183,9 @@ class RunWorktree:
         self.git.run("read-tree", "-u", "--reset", tree)
         self.git.run("clean", "-ffdq")
 
-    def commit(self, tree: str, message: str, base: str) -> str:
+    def commit(self, tree: str, message: str, base: str, *merged: str) -> str:
         """Commit `tree` on top of `base` and show it; the branch moves only if it still is at `base`."""
-        commit = self.git.commit_tree(tree, [base], message)
+        commit = self.git.commit_tree(tree, [base, *merged], message)
         self.git.update_ref(self.ref, commit, base)
         self.restore(commit)
         return commit

@@ -50,7 +50,7 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
     work on the item; evaluators are free again when the item is done, and where the focus's own standing plan asks
     for them to be implemented.
     """
-    git, start = turn.session.worktree.git, turn.session.run.base
+    git, start = turn.session.worktree.git, turn.state.synced or turn.session.run.base
     focus_plan = turn.agenda.plans.get(turn.focus.id) if turn.focus else None
     asked = {
         text.split("::")[0].strip("` ") for row in (focus_plan.rows if focus_plan else ()) for text in row.implement

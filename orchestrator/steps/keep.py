@@ -71,6 +71,7 @@ def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[s
         stamp=turn.stamp_text,
         dwell_note=note,
         last_commit=known.last_engineer_commit,
+        git_sync=" at ".join(filter(None, (turn.session.config.sync or "off", turn.state.synced[:8]))),
     )
     documents = {LEDGER: ledger, MEMORY: memory}
     if not (turn.handoff.branch and turn.handoff.artifacts):
