@@ -10,6 +10,7 @@ from pathlib import Path
 __all__ = [
     "AgentOutcome",
     "Claim",
+    "CodeDiff",
     "ExpectResult",
     "Facts",
     "Frozen",
@@ -70,8 +71,25 @@ class PathChange:
 
 
 @dataclass(frozen=True)
+class CodeDiff:
+    """A production diff as code: changed functions with their first line, by file; and files that are no Python."""
+
+    units: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    other: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The changed functions as `path::name`."""
+        return tuple(f"{path}::{name}" for path, units in self.units.items() for name in units)
+
+
+@dataclass(frozen=True)
 class TestRun:
-    """One pytest run by the harness: counts as pytest reported them, what failures say, and the tree they hold for."""
+    """One pytest run by the harness: counts as pytest reported them, what failures say, and the tree they hold for.
+
+    `causes` are exception and message by failing test; `excused` tells of those that are not charged, why; `fixed`
+    failed before and pass now; `executed` are the changed functions (`path::name`) that tests which passed have run.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -87,13 +105,23 @@ class TestRun:
     skipped_nodes: tuple[str, ...] = ()
     imported_from: Mapping[str, str] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
+    causes: Mapping[str, str] = field(default_factory=dict)
+    excused: Mapping[str, str] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    executed: tuple[str, ...] = ()
     note: str = ""
     counts: bool = True
 
     @property
+    def charged(self) -> tuple[str, ...]:
+        """The failing tests that nothing but this run's work can have broken."""
+        return tuple(node for node in self.failing if node not in self.excused)
+
+    @property
     def ok(self) -> bool:
-        """Whether the run counts, at least one test ran, and every test that was collected passed."""
-        return self.counts and self.exit_code == 0 and self.passed > 0 and self.failed == 0 and self.skipped == 0
+        """Whether the run counts, a test passed, and every test that was collected passed or failed without charge."""
+        ended = self.exit_code == (1 if self.failing else 0)
+        return self.counts and ended and self.passed > 0 and not self.charged and self.skipped == 0
 
 
 @dataclass(frozen=True)
@@ -148,10 +176,16 @@ class Facts:
     """Everything the harness measured in one turn, before any judgement.
 
     `refusals` send the turn back, `crossed` names what was put back, `told` what is only worth telling.
+    `new_tests` are the test functions the turn wrote or changed, of which `proving` fail on the production code that
+    the run started with and pass now, and `announced` fail as a handoff in Mode TDD said they would.
     """
 
     tree: str
     changes: tuple[PathChange, ...] = ()
+    code: CodeDiff = field(default_factory=CodeDiff)
+    new_tests: tuple[str, ...] = ()
+    proving: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
     crossed: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     told: tuple[str, ...] = ()

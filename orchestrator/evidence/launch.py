@@ -7,19 +7,32 @@ meant for the children of tests only: ``python -E -P orchestrator_launch.py CHEC
 from __future__ import annotations
 
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 __all__: list[str] = []
 
 
+def _watch(recorder: Path) -> list[Any]:
+    """Start the recorder of executed functions where the harness left one."""
+    spec = spec_from_file_location("orchestrator_watch", recorder) if recorder.exists() else None
+    if spec is None or spec.loader is None:
+        return []
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [module.start()]
+
+
 def main() -> int:
     """Import runner and plugin, then put the checkout on the path."""
-    sys.path.insert(0, str(Path(__file__).parent))
+    folder = Path(__file__).parent
+    sys.path.insert(0, str(folder))
     import orchestrator_probe  # type: ignore[import-not-found]  # noqa: PLC0415 -- lies beside the copy of this file
     import pytest  # noqa: PLC0415 -- from the harness's own environment
 
     sys.path[0], *arguments = sys.argv[1:]
-    return int(pytest.main(arguments, plugins=[orchestrator_probe]))
+    return int(pytest.main(arguments, plugins=[orchestrator_probe, *_watch(folder / "watch" / "sitecustomize.py")]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ def pytest_addoption(parser: Any) -> None:  # noqa: ANN401 -- pytest's types mus
     group.addoption("--orchestrator-report", default=None)
     group.addoption("--orchestrator-packages", default="")
     group.addoption("--orchestrator-forbidden", default="")
+    group.addoption("--orchestrator-only", default=None)
+
+
+def _cause(report: Any) -> str:  # noqa: ANN401 -- as above
+    """Return exception and message of a failure, as pytest tells them."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = [line[4:] for line in str(report.longrepr).splitlines() if line.startswith("E   ")]
+    text = str(crash.message) if crash else (lines or [""])[-1]
+    return ("AssertionError: " if text.startswith("assert ") else "") + text[:1000]
 
 
 class _Recorder:
@@ -28,6 +37,7 @@ class _Recorder:
 
     def __init__(self, path: Path, packages: list[str], forbidden: str) -> None:
         self.path = path
+        self.causes: dict[str, str] = {}
         self.packages = packages
         self.forbidden = forbidden
         self.outcomes: dict[str, str] = {}
@@ -39,6 +49,7 @@ class _Recorder:
         if report.failed:
             self.errors.append(report.nodeid)
             self.messages[report.nodeid] = str(report.longrepr)[-2000:]
+            self.causes[report.nodeid] = _cause(report)
         elif report.skipped:
             self.outcomes[report.nodeid] = "skipped"
 
@@ -47,6 +58,7 @@ class _Recorder:
         if report.failed:
             self.outcomes[report.nodeid] = "failed"
             self.messages[report.nodeid] = str(report.longrepr)[-2000:]
+            self.causes[report.nodeid] = _cause(report)
         elif report.skipped:
             self.outcomes.setdefault(report.nodeid, "skipped")
         elif report.when == "call":
@@ -65,10 +77,20 @@ class _Recorder:
             "exit_status": int(exitstatus),
             "outcomes": self.outcomes,
             "messages": self.messages,
+            "causes": self.causes,
             "errors": self.errors,
             "imported_from": origins,
         }
         self.path.write_text(json.dumps(report), encoding="utf-8")
+
+
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:  # noqa: ANN401 -- as above
+    """Keep only the tests that the harness asks for by name, where it does."""
+    only = config.getoption("--orchestrator-only")
+    if only:
+        names = set(json.loads(Path(only).read_text(encoding="utf-8")))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in names])
+        items[:] = [item for item in items if item.nodeid in names]
 
 
 def pytest_configure(config: Any) -> None:  # noqa: ANN401 -- as above

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.commands import selected_paths, split_test
+from orchestrator.evidence.excuses import excuses
 from orchestrator.evidence.hubs import printable
 from orchestrator.evidence.rows import RowInputs, run_row
 from orchestrator.evidence.store import ArtifactStore
-from orchestrator.evidence.testing import TestBench, run_tests
+from orchestrator.evidence.testing import TestBench, causes_of, run_tests
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.git import Git
 from orchestrator.records.plan import Row
 
-__all__ = ["Verification", "tree_with_tests_of"]
+__all__ = ["Verification", "failing_of", "tree_with_tests_of"]
 
 
 # Files that steer pytest from the root of a repository; they count as tests when older tests are asked for.
@@ -28,6 +30,20 @@ def tree_with_tests_of(git: Git, old: str, tree: str, is_test: Callable[[str], b
     """Return `tree` with every test file, and pytest's configuration, as the commit `old` has them."""
     changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in _PYTEST_CONFIGURATION]
     return git.tree_with(tree, git.files(old, changed)) if changed else tree
+
+
+def _note(run: TestRun, excused: Mapping[str, str]) -> str:
+    """Return what is to be said of a run once the failing tests that are not charged are known."""
+    if not run.counts or not excused:
+        return run.note
+    charged = [node for node in run.failing if node not in excused]
+    return f"{len(charged)} failing: {', '.join(charged)}" if charged else ""
+
+
+def failing_of(run: TestRun, tests: Iterable[str]) -> list[str]:
+    """Return the test functions of which a case failed, or whose file could not be imported."""
+    broken = {node.partition("[")[0] for node in run.failing}
+    return [test for test in tests if test in broken or test.split("::")[0] in broken]
 
 
 @dataclass(frozen=True)
@@ -79,8 +95,45 @@ class Verification:
             run = run_tests(self.bench, kept, old_tests, self.stage / "tests-of-base")
             runs.append(replace(run, note=run.note and f"with the tests as the base had them: {run.note}"))
         self.tell(f"tests: {', '.join(selectors)}", None)
-        runs.append(run_tests(self.bench, selectors, self.tree, self.stage / "tests"))
-        return tuple(runs)
+        runs.append(run_tests(self.bench, selectors, self.tree, self.stage / "tests", watch=True))
+        return self._excused(runs)
+
+    def _excused(self, runs: Sequence[TestRun]) -> tuple[TestRun, ...]:
+        """Return the runs with an excuse for each failing test that this run's work cannot have broken."""
+        failing = {node: run.causes.get(node, "") for run in runs for node in run.failing}
+        if not failing:
+            return tuple(runs)
+        paths = dict.fromkeys(node.split("::")[0] for node in failing)
+        stood = [path for path in paths if self._stood_in(self.start, path)]
+        self.tell(f"what fails now, as the run started: {', '.join(stood) or 'nothing was there'}", None)
+        out = self.stage / "tests-at-start"
+        at_start = causes_of(self.bench, failing, stood, self.start, out) if stood else {}
+        found = excuses(failing, at_start, self._is_own)
+        return tuple(
+            replace(run, excused=own, note=_note(run, own))
+            for run in runs
+            for own in [{node: found[node] for node in run.failing if node in found}]
+        )
+
+    def _is_own(self, module: str) -> bool:
+        """Whether a module is the repository's, or a changed file asks for it that did not before."""
+        asks = re.compile(rf"^\s*(?:import|from)\s+{re.escape(module)}\b", re.MULTILINE)
+        files = self.git.ls_tree(self.tree)
+        if any(module in path.removesuffix(".py").split("/") for path in files):
+            return True
+        changed = [path for path in self.bench.code.units if asks.search(self.git.document(self.tree, path))]
+        return any(not asks.search(self.git.document(self.start, path)) for path in changed)
+
+    def proving(self, new_tests: Sequence[str], is_code: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return which of the new tests fail on the production code that the run started with.
+
+        That tree is T with every other file as it was then.
+        """
+        changed = [c.path for c in self.git.diff_tree(self.start, self.tree) if is_code(c.path)]
+        old = self.git.tree_with(self.tree, self.git.files(self.start, changed))
+        paths = dict.fromkeys(test.split("::")[0] for test in new_tests)
+        self.tell(f"the new tests on the code that the run started with: {', '.join(paths)}", None)
+        return tuple(failing_of(run_tests(self.bench, list(paths), old, self.stage / "tests-on-old-code"), new_tests))
 
     def _stood_in(self, commit: str, path: str) -> bool:
         return self.git.entry(commit, path) is not None

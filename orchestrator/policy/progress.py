@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.facts import Facts, PathClass, RowResult, RowVerdict, Verdict
+from orchestrator.facts import Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
+from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 
-__all__ = ["Judgement", "is_gain", "judge_engineer", "judge_supervisor"]
+__all__ = ["Judgement", "gained_by_tests", "is_gain", "judge_engineer", "judge_supervisor"]
 
 _VALUES_SHOWN = 3
-_GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass")
+_GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass|new tests? ")
+_BY_TESTS = "new test"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Judgement:
 def is_gain(reason: str) -> bool:
     """Whether a reason is something that the harness found to hold now."""
     return _GAIN.match(reason) is not None
+
+
+def gained_by_tests(turns: Iterable[TurnRecord]) -> bool:
+    """Whether the last progress of an item was a test alone; the next one has to be more than that."""
+    last = next((turn for turn in reversed(list(turns)) if turn.role is Role.ENGINEER and turn.progress), None)
+    return last is not None and all(r.startswith(_BY_TESTS) for r in last.reasons if is_gain(r))
 
 
 def judge_supervisor(facts: Facts) -> Judgement:
@@ -60,29 +68,80 @@ def _shown(result: RowResult) -> str:
     return f"{result.row} verified" + (f" ({'; '.join(found)})" if found else "")
 
 
-def _gains(facts: Facts, failing: Collection[str], failing_before: Collection[str]) -> list[str]:
-    gains = [_shown(r) for r in facts.rows if r.verdict is RowVerdict.VERIFIED]
-    if failing and set(failing) < set(failing_before):
-        gains.append(f"{len(failing_before)} → {len(failing)} failing")
-    production = any(change.kind is PathClass.PRODUCTION for change in facts.changes)
-    if production and facts.tests and all(run.ok for run in facts.tests):
-        gains.append(f"production code changed and {sum(run.passed for run in facts.tests)} mapped tests pass")
-    return gains
+_Gain = tuple[str, Breach | None]
+"""What may be progress, and the rule against it that discounts it."""
 
 
-def judge_engineer(facts: Facts, failing_before: Collection[str]) -> Judgement:
+def _by_code(facts: Facts, failing: Collection[str], failing_before: Collection[str]) -> Iterator[_Gain]:
+    """Yield what a production diff gained."""
+    changed = [change.path for change in facts.changes if change.kind is PathClass.PRODUCTION]
+    if not changed:
+        return
+    against = None
+    executed = facts.tests[-1].executed if facts.tests else ()
+    if not facts.code.units and not facts.code.other:
+        against = breach("PROGRESS-CODE", f"{_some(changed)} would run as before")
+    fixed = {node for run in _runs(facts) for node in run.fixed}
+    if failing and set(failing) < set(failing_before) and fixed - set(failing):
+        yield f"{len(failing_before)} → {len(failing)} failing", against
+    if facts.tests and all(run.ok for run in facts.tests):
+        if not against and not executed and not facts.code.other:
+            against = breach("PROGRESS-EXECUTED", f"no mapped test that passes executes {_some(facts.code.names)}")
+        ran = f" and execute {_some(executed)}" if executed else ""
+        yield f"production code changed and {sum(run.passed for run in facts.tests)} mapped tests pass{ran}", against
+
+
+def _by_tests(facts: Facts, *, again: bool) -> Iterator[_Gain]:
+    """Yield what new tests gained by themselves."""
+    twice = breach("PROGRESS-AGAIN", "tests alone were the last progress of this item already") if again else None
+    if facts.announced:
+        yield f"{_BY_TESTS}s fail as announced: {_some(facts.announced)}", twice
+    elif facts.new_tests and not facts.code.units and not facts.code.other:
+        if facts.proving:
+            yield f"{_BY_TESTS}s fail on the code the run started with and pass now: {_some(facts.proving)}", twice
+        elif facts.tests and all(run.ok for run in facts.tests):
+            found = f"only tests changed, and {_some(facts.new_tests)} pass on the code that the run started with too"
+            yield f"{_BY_TESTS}s pass: {_some(facts.new_tests)}", breach("PROGRESS-TESTS", found)
+
+
+def _runs(facts: Facts) -> list[TestRun]:
+    return [*facts.tests, *(row.tests for row in facts.rows if row.tests)]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _VALUES_SHOWN
+    return ", ".join(names[:_VALUES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _excused(facts: Facts) -> list[str]:
+    """Name the failing tests that are not charged, those of one kind together."""
+    kinds: dict[str, list[str]] = {}
+    for run in facts.tests:
+        for node, why in run.excused.items():
+            kinds.setdefault(why, []).append(node)
+    return [f"not charged: {_some(list(dict.fromkeys(nodes)))} ({why})" for why, nodes in kinds.items()]
+
+
+def judge_engineer(
+    facts: Facts, failing_before: Collection[str], rulebook: Rulebook, *, tests_again: bool = False
+) -> Judgement:
     """Judge an engineer's turn.
 
-    Newly verified rows, a shrinking set of failing tests, and a production diff whose mapped tests all pass are
-    progress. A contradicted claim takes back everything but verified rows: those the harness measured itself.
+    Newly verified rows are progress; so is a production diff that shrinks the set of failing tests, or that mapped
+    tests execute and pass; so is a new test alone, once (`tests_again` tells that it would be twice). A contradicted
+    claim takes back everything but verified rows: those the harness measured itself.
     """
     failing = _failing(facts)
     verified = tuple(r.row for r in facts.rows if r.verdict is RowVerdict.VERIFIED)
-    gains = _gains(facts, failing, failing_before)
+    found = [*_by_code(facts, failing, failing_before), *_by_tests(facts, again=tests_again)]
+    gains = [_shown(r) for r in facts.rows if r.verdict is RowVerdict.VERIFIED]
+    gains += [gain for gain, against in found if not against or not rulebook.held([against], Severity.DISCOUNT)]
+    against = [against for _, against in found if against]
+    told = [found.text for found in rulebook.held(against, Severity.DISCOUNT, Severity.REPORT)]
     false_claims = [f"claimed {claim.text!r}; measured {claim.fact}" for claim in facts.claims if claim.contradicted]
     broken = [f"{run.note}" for run in facts.tests if run.note]
     broken += [f"{r.row}: {r.reason}" for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
-    reasons = (*false_claims, *gains, *broken, *facts.crossed, *facts.told) or (
+    reasons = (*false_claims, *gains, *broken, *dict.fromkeys(told), *_excused(facts), *facts.crossed, *facts.told) or (
         "nothing the harness can measure has changed",
     )
     verdict = Verdict.PROGRESS if gains else Verdict.NO_PROGRESS

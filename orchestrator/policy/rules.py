@@ -195,7 +195,37 @@ _FENCES = (
         fixed=True,
     ),
 )
-RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES)
+_PROGRESS = (
+    Rule(
+        "PROGRESS-CODE",
+        Severity.DISCOUNT,
+        "A production diff changes what the code does: comments, blanks and docstrings alone are no progress.",
+        "change what the code does",
+        "a reworded comment a turn, with every test green",
+    ),
+    Rule(
+        "PROGRESS-EXECUTED",
+        Severity.DISCOUNT,
+        "A production diff counts when a mapped test that passes executes it.",
+        "map a test that calls what was changed",
+        "functions that nothing calls, written because every loop had to touch code",
+    ),
+    Rule(
+        "PROGRESS-TESTS",
+        Severity.DISCOUNT,
+        "A new test alone counts when it fails on the code that the run started with and passes now.",
+        "let the next change be of the code, or test what this run made right",
+        "26 loops with a new passing test each, and nothing to test",
+    ),
+    Rule(
+        "PROGRESS-AGAIN",
+        Severity.DISCOUNT,
+        "Tests alone are not the progress of an item twice in a row.",
+        "let the next change be of the code",
+        "a suite that grew while the code stood still",
+    ),
+)
+RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_PROGRESS)
 _BY_ID = {rule.id: rule for rule in RULES}
 
 

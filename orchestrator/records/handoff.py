@@ -28,6 +28,7 @@ __all__ = [
     "Handoff",
     "Step",
     "StepKind",
+    "announced_failures",
     "find_selectors",
     "parse_handoff",
     "render_handoff",
@@ -60,6 +61,7 @@ _STEP = re.compile(r"(?:\d+[.)]|[-*])[ \t]+(?P<text>\S.*)")
 _STEP_KIND = re.compile(r"(?:\*\*)?(?P<kind>Implement|Test|Run)(?:\*\*)?:(?:\*\*)?[ \t]+(?P<rest>\S.*)")
 _CODE = re.compile(r"`([^`]+)`")
 _FINDING = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-\d{3}(?![\w-])")
+_ANNOUNCED = re.compile(r"\bfails with (?P<what>`[^`]+`|[A-Z].*)")
 _BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]{0,200}\])")
 _WORD = re.compile(r"[^\s\[]+(?:\[[^\]]*\])?")
 OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W", "-r"})  # of pytest
@@ -268,6 +270,17 @@ def parse_handoff(text: str, path: str = "input.md") -> Handoff:
     values["do_now"] = _steps(found.get("Do Now", nothing), problems)
     values["findings"] = tuple(dict.fromkeys(_FINDING.findall(values["findings"])))
     return Handoff(**values, problems=problems.sorted(), raw=text)
+
+
+def announced_failures(handoff: Handoff) -> dict[str, str]:
+    """Return the failures that a handoff in Mode TDD announces, by test.
+
+    A step says so as ``Implement: tests/test_x.py::test_y — fails with ValueError: part of the message``.
+    """
+    if "TDD" not in handoff.mode.upper().split():
+        return {}
+    found = ((step, _ANNOUNCED.search(step.text)) for step in handoff.do_now if step.symbol)
+    return {f"{step.path}::{step.symbol}": strip_code(match["what"].strip(" .")) for step, match in found if match}
 
 
 def _step_line(number: int, step: Step) -> str:

@@ -11,13 +11,16 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import freeze
 from orchestrator.evidence.hubs import materialise
+from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
-from orchestrator.facts import TestRun, TurnRecord, Verdict
+from orchestrator.facts import Facts, PathChange, PathClass, TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
-from orchestrator.policy.fences import matches
-from orchestrator.policy.progress import Judgement, judge_engineer, judge_supervisor
+from orchestrator.policy.fences import classify, matches
+from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_supervisor
+from orchestrator.policy.signatures import is_announced
+from orchestrator.records.handoff import announced_failures
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import parse_plan
 from orchestrator.steps.base import Turn, TurnFailed
@@ -54,10 +57,11 @@ def verify(turn: Turn) -> Turn:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
         materialise(manifest, row, session.workspace.store, folder)
 
-    git = session.worktree.git
+    code = code_diff(turn.base_text, turn.text, _of_class(turn, PathClass.PRODUCTION))
+    known = turn.state.item(turn.item.id)
     verification = Verification(
-        bench=turn.bench,
-        git=git,
+        bench=replace(turn.bench, earlier=known.failing, code=code),
+        git=session.worktree.git,
         store=session.workspace.store,
         tree=turn.tree,
         base=turn.base,
@@ -75,8 +79,34 @@ def verify(turn: Turn) -> Turn:
     path = summary_path(turn.item.id)
     _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
     claims = check_claims(sentences, path, tests, results)
-    facts = replace(turn.facts, tree=turn.tree, tests=tests, rows=results, claims=claims)
-    return replace(turn, facts=facts, seconds=round(time.monotonic() - started, 3))
+    facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
+    return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
+
+
+def _of_class(turn: Turn, kind: PathClass) -> tuple[PathChange, ...]:
+    return tuple(change for change in turn.facts.changes if change.kind is kind)
+
+
+def _with_new_tests(turn: Turn, facts: Facts, verification: Verification) -> Facts:
+    """Add which test functions the turn wrote, and what they prove by themselves."""
+    names = code_diff(turn.base_text, turn.text, _of_class(turn, PathClass.TESTS)).names
+    new = tuple(
+        f"{path}::{name.replace('.', '::')}"
+        for path, _, name in (test.partition("::") for test in names)
+        if name.rpartition(".")[2].startswith("test")
+    )
+    if not new or not facts.tests:
+        return replace(facts, new_tests=new)
+    announced = announced_failures(turn.handoff) if turn.handoff else {}
+    causes = {node.partition("[")[0]: cause for run in facts.tests for node, cause in run.causes.items()}
+    seen = tuple(node for node in new if is_announced(causes.get(node, ""), announced.get(node, "")))
+    proving: tuple[str, ...] = ()
+    if not facts.code.units and not facts.code.other and all(run.ok for run in facts.tests):
+        config = turn.session.config
+        proving = verification.proving(
+            new, lambda path: classify(path, tests=config.tests, docs=config.docs) is PathClass.PRODUCTION
+        )
+    return replace(facts, new_tests=new, announced=seen, proving=proving)
 
 
 def _tests_line(turn: Turn) -> str:
@@ -108,7 +138,12 @@ def judge(turn: Turn) -> Turn:
     else:
         if known is None:
             raise TurnFailed("the handoff names no focus")
-        judgement = judge_engineer(turn.facts, known.failing)
+        judgement = judge_engineer(
+            turn.facts,
+            known.failing,
+            turn.session.config.rulebook,
+            tests_again=gained_by_tests(known.turns),
+        )
         dwell = dwell_after(known.dwell, progress=judgement.progress)
         status, note = _status_after(turn, judgement, dwell)
     phase = turn.agenda.phase(turn.item, turn.state)

@@ -331,3 +331,46 @@ def galph():
     assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
     assert "dwell=7" not in (project.work / "galph_memory.md").read_text()
     assert done.focus("MEAN-REPORT-001")["status"] == "pending"
+
+
+GROWN = """
+def galph():
+    supervise(facts, work)
+    text = (work / "input.md").read_text()
+    start, end = text.index("Do Now:"), text.index("If Blocked")
+    steps = "1. Implement: `tests/test_new.py::test_six` — fails with `AssertionError: assert 0`\\n"
+    text = text[:start] + "Do Now:\\n" + steps + "\\n" + text[end:]
+    text = text.replace("Mode: Implementation", "Mode: TDD")
+    write("input.md", text.replace("Mapped tests:", "Mapped tests:\\n- tests/test_new.py"))
+
+def ralph():
+    test = "from calc import mean\\n\\n\\ndef test_six():\\n    assert mean([6]) == 6\\n\\n\\n"
+    idle = "def test_idle():\\n    assert True\\n"
+    turn = facts["iteration"]
+    if turn in (1, 2):
+        write("tests/test_new.py", test + "# reworded\\n" * (turn == 2))
+    elif turn == 3:
+        write("calc.py", "def mean(values):\\n    return values[0]\\n")
+    elif turn == 4:
+        write("tests/test_new.py", test + idle)
+    else:
+        write("calc.py", "def mean(values):  # a remark\\n    return values[0]\\n")
+    say("Did what the handoff asks.")
+"""
+
+
+@pytest.mark.slow
+def test_a_test_announced_is_progress_once_then_code_that_it_runs_and_never_a_test_that_proves_nothing(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    done = play(project, make_actor(GROWN), iterations=5)
+    reasons = [
+        line.removeprefix("- ")
+        for line in project.git("log", "--reverse", "--format=%b", "--grep=Role: ralph", "loop/run-1").splitlines()
+        if line.startswith("- ") and not line.startswith(("- A1:", "- not charged"))
+    ]
+    assert reasons[0] == "new tests fail as announced: tests/test_new.py::test_six", done.said
+    assert "1 failing: tests/test_new.py::test_six" in reasons[1:4]
+    assert "production code changed and 1 mapped tests pass and execute calc.py::mean" in reasons
+    assert [reason.rpartition("[")[2] for reason in reasons[-2:]] == ["PROGRESS-TESTS]", "PROGRESS-CODE]"], reasons

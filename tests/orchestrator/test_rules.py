@@ -28,6 +28,8 @@ HANDOFF_SILENT = f"{TESTS}/test_rules.py::test_a_good_handoff_breaks_none"
 LINT_FIRES = f"{TESTS}/test_rules.py::test_lint_names_the_rule_and_the_place"
 LINT_SILENT = f"{TESTS}/test_rules.py::test_lint_finds_nothing_in_a_sound_tree"
 HONEST = f"{TESTS}/test_cheats.py::test_an_agent_program_that_does_its_work_is_believed_by_its_evidence"
+PROGRESS_FIRES = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_nothing_is_discounted_by_one_rule"
+PROGRESS_SILENT = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_something_is_progress"
 
 PROOFS = {
     "HANDOFF-FOCUS": (HANDOFF_FIRES, HANDOFF_SILENT),
@@ -49,6 +51,10 @@ PROOFS = {
     "FENCE-FROZEN": (f"{TESTS}/test_cheats.py::test_a_supervisor_that_loosens_an_expectation_changes_nothing", HONEST),
     "FENCE-LINK": (f"{TESTS}/test_sabotage.py::test_a_ledger_that_is_a_link_to_a_users_file_does_not_reach_it", HONEST),
     "FENCE-SHADOW": (f"{TESTS}/test_damage.py::test_a_repository_with_longer_ids_works", HONEST),
+    "PROGRESS-CODE": (PROGRESS_FIRES, PROGRESS_SILENT),
+    "PROGRESS-EXECUTED": (PROGRESS_FIRES, PROGRESS_SILENT),
+    "PROGRESS-TESTS": (PROGRESS_FIRES, PROGRESS_SILENT),
+    "PROGRESS-AGAIN": (PROGRESS_FIRES, PROGRESS_SILENT),
 }
 """The test that shows a rule fire, which names it, and the one that shows it silent."""
 

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ExitCode
-from orchestrator.facts import Claim, Facts, PathChange, PathClass, RowResult, RowVerdict, TestRun, Verdict
+from orchestrator.facts import PathChange, PathClass
 from orchestrator.policy.closure import is_complete, open_phase, ticks
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.ending import limit_reached, nothing_runnable
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.focus import candidates, find_circle, standings
 from orchestrator.policy.handoff import HandoffContext, check_handoff
-from orchestrator.policy.progress import judge_engineer
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Kind, Ledger, Priority, Status, parse_ledger
 from orchestrator.records.plan import RowState, parse_plan
@@ -121,50 +120,6 @@ def test_dwell_falls_only_through_progress_and_its_tier_never_outruns_it(turns: 
         assert tier_of(after) >= tier_of(dwell) or progress
         dwell = after
     assert standing_after(6 if kind is not Kind.RESEARCH else 12, kind, ())[0] is Status.BLOCKED_ESCALATION
-
-
-def run_of(passed: int, failed: int, **changes: object) -> TestRun:
-    failing = tuple(f"t::{n}" for n in range(failed))
-    run = TestRun(("t",), passed + failed, passed, failed, 0, 1.0, int(bool(failed)), "T", failing)
-    return replace(run, **changes)  # type: ignore[arg-type]
-
-
-PRODUCTION = (PathChange("calc.py", "M", PathClass.PRODUCTION),)
-EVIDENCE = (PathChange("plans/active/X-001/reports/s/agent/n.md", "A", PathClass.EVIDENCE),)
-
-
-def test_a_falling_number_of_failing_tests_is_progress_and_not_a_stall() -> None:
-    before = tuple(f"t::{n}" for n in range(51))
-    for failing in (46, 43, 41, 38, 35, 24, 16):
-        judged = judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(10, failing),)), before)
-        assert judged.progress, failing
-        before = judged.failing
-
-
-def test_the_same_failing_tests_with_new_evidence_are_no_progress() -> None:
-    before = tuple(f"t::{n}" for n in range(16))
-    judged = judge_engineer(Facts("T", changes=EVIDENCE, tests=(run_of(10, 16),)), before)
-    assert (judged.verdict, judged.progress) == (Verdict.NO_PROGRESS, False)
-
-
-def test_other_failing_tests_instead_of_fewer_are_no_progress() -> None:
-    judged = judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(0, 1),)), ("t::7", "t::8"))
-    assert not judged.progress
-
-
-def test_skipped_tests_do_not_make_production_code_pass() -> None:
-    run = run_of(3, 0, skipped=1, collected=4)
-    assert not run.ok
-    assert not judge_engineer(Facts("T", changes=PRODUCTION, tests=(run,)), ()).progress
-    assert judge_engineer(Facts("T", changes=PRODUCTION, tests=(run_of(4, 0),)), ()).progress
-
-
-def test_a_contradicted_claim_takes_back_everything_but_verified_rows() -> None:
-    claim = Claim("summary.md", 3, "9 passed", "4 passed", contradicted=True)
-    facts = Facts("T", changes=PRODUCTION, tests=(run_of(4, 0),), claims=(claim,))
-    assert judge_engineer(facts, ()).verdict is Verdict.REFUSED
-    row = RowResult("A1", RowVerdict.VERIFIED, "")
-    assert judge_engineer(replace(facts, rows=(row,)), ()).verdict is Verdict.PROGRESS
 
 
 PLAN = parse_plan(

@@ -1,0 +1,175 @@
+"""What mapped tests prove of a turn: whom a failure is charged to, which changed code ran, what a new test shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.evidence.checkout import Checkout
+from orchestrator.evidence.excuses import excuses
+from orchestrator.evidence.store import ArtifactStore
+from orchestrator.evidence.testing import TestBench
+from orchestrator.evidence.units import MODULE, changed_units, code_diff
+from orchestrator.evidence.verification import Verification
+from orchestrator.facts import CodeDiff, PathChange, PathClass
+from orchestrator.git import Git
+
+CALC = """import os
+LIMIT = 3
+
+class Mean:
+    def of(self, values):
+        return sum(values)
+
+def mean(values):
+    return 0
+
+def child():
+    return 1
+"""
+
+START = {
+    "calc.py": CALC,
+    "tests/test_calc.py": "from calc import mean\n\ndef test_mean():\n    assert mean([]) == 0\n",
+    "tests/test_old.py": "def test_old():\n    assert 1 == 2\n\ndef test_file():\n    open('no such file')\n",
+    "tests/test_foreign.py": "import no_such_library\n\ndef test_foreign():\n    assert True\n",
+}
+
+
+@pytest.fixture
+def verify(tmp_path: Path) -> Callable[[Mapping[str, str]], Verification]:
+    """Verification of the files of START with some of them changed."""
+    root, checkout = tmp_path / "repository", tmp_path / "check out"
+    for path, text in START.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    user = ["-c", "user.name=u", "-c", "user.email=u@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*user, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    subprocess.run(["git", "worktree", "add", "-q", "--detach", str(checkout)], cwd=root, check=True)
+    git = Git(root)
+
+    def make(files: Mapping[str, str]) -> Verification:
+        tree = git.tree_with("HEAD", {path: text.encode() for path, text in files.items()})
+        changes = [PathChange(path, "M", PathClass.PRODUCTION) for path in files if not path.startswith("tests/")]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(checkout), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        bench = TestBench(
+            Checkout(checkout, Git(checkout)),
+            environment,
+            packages=("calc",),
+            scratch=tmp_path / "scratch",
+            forbidden=tmp_path / "forbidden",
+            seconds=60,
+            code=code_diff(lambda path: START.get(path, ""), lambda path: files[path], changes),
+        )
+        return Verification(
+            bench=bench,
+            git=git,
+            store=ArtifactStore(tmp_path / "store"),
+            tree=tree,
+            base="HEAD",
+            start="HEAD",
+            is_test=lambda path: path.startswith("tests/"),
+            stage=tmp_path / "stage",
+            inputs=lambda *_: None,
+            tell=lambda *_: None,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("return sum(values)", "return  sum( values )  # the sum", []),
+        ("def mean(values):\n", 'def mean(values):\n    """Mean."""\n\n', []),
+        ("LIMIT = 3\n", "__all__ = ['mean']\nLIMIT = 3\n", []),
+        ("return sum(values)", "return len(values)", ["Mean.of"]),
+        ("return 0", "return 1", ["mean"]),
+        ("LIMIT = 3", "LIMIT = 4", [MODULE]),
+        ("def mean(values):\n    return 0\n", "", [MODULE]),
+        ("def child", "def pad_1():\n    return 1\n\ndef child", ["pad_1"]),
+        ("def mean", "def (", [MODULE]),
+    ],
+)
+def test_a_function_has_changed_when_it_would_run_otherwise(old: str, new: str, changed: list[str]) -> None:
+    assert old in CALC
+    assert list(changed_units(CALC, CALC.replace(old, new))) == changed
+
+
+def test_failures_of_before_and_of_the_machine_are_not_charged_and_others_are(
+    verify: Callable[[Mapping[str, str]], Verification],
+) -> None:
+    right = CALC.replace("return 0", "return len(values)")
+    verification = verify({"calc.py": right})
+    (run,) = verification.mapped_tests(["tests"])
+    assert run.ok, run
+    assert {node: why.partition(":")[0] for node, why in run.excused.items()} == {
+        "tests/test_old.py::test_old": "pre-existing",
+        "tests/test_old.py::test_file": "environment",
+        "tests/test_foreign.py": "environment",
+    }
+    assert run.note == ""
+    assert run.executed == ("calc.py::mean",)
+    broken = verify({"calc.py": "import no_such_library\n" + CALC})
+    (run,) = broken.mapped_tests(["tests"])
+    assert run.charged == ("tests/test_calc.py",)
+    assert run.note == "1 failing: tests/test_calc.py"
+    assert not run.ok
+
+
+def test_an_excuse_needs_the_same_fault_at_the_start() -> None:
+    missing, wrong = "ModuleNotFoundError: No module named 'lib.part'", "AssertionError: assert 1 == 2"
+    now = {"a": missing, "b": wrong, "c": missing, "d": wrong}
+    foreign = excuses(now, {"a": "", "b": missing, "d": ""}, lambda _: False)
+    assert {node: why.partition(":")[0] for node, why in foreign.items()} == {"b": "pre-existing", "c": "environment"}
+    assert set(excuses(now, {"a": "", "b": wrong}, lambda name: name == "lib")) == {"b"}
+
+
+CHILD = """import subprocess, sys
+from calc import mean
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+
+def test_in_a_child_with_an_environment_of_its_own():
+    code = "import sys; sys.path.insert(0, '.'); import calc; calc.child()"
+    subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True)
+
+def test_that_fails():
+    mean([])
+    assert False
+"""
+
+
+def test_code_counts_as_executed_where_a_test_that_passes_runs_it_in_whatever_process(
+    verify: Callable[[Mapping[str, str]], Verification],
+) -> None:
+    assert sys.version_info >= (3, 11)
+    text = CALC.replace("return 0", "return 2").replace("return 1", "return 3") + "\ndef pad():\n    return 7\n"
+    verification = verify({"calc.py": text, "tests/test_child.py": CHILD})
+    assert verification.bench.code.names == ("calc.py::mean", "calc.py::child", "calc.py::pad")
+    run = verification.mapped_tests(["tests/test_child.py"])[-1]
+    assert run.passed == 1, run.messages
+    assert run.executed == ("calc.py::child",)
+
+
+def test_another_tracer_leaves_what_was_imported(verify: Callable[[Mapping[str, str]], Verification]) -> None:
+    text = "import sys, calc\n\ndef test_traced():\n    sys.settrace(None)\n"
+    verification = verify({"calc.py": CALC.replace("return 0", "return 2"), "tests/test_trace.py": text})
+    assert verification.mapped_tests(["tests/test_trace.py"])[-1].executed == ("calc.py::mean",)
+    unchanged = replace(verification, bench=replace(verification.bench, code=CodeDiff()))
+    assert unchanged.mapped_tests(["tests/test_trace.py"])[-1].executed == ()
+
+
+def test_a_new_test_proves_something_if_it_fails_on_the_code_of_the_start(
+    verify: Callable[[Mapping[str, str]], Verification],
+) -> None:
+    text = "import calc\n\ndef test_new():\n    assert calc.mean([1]) == 1\n\ndef test_idle():\n    assert True\n"
+    verification = verify({"calc.py": CALC.replace("return 0", "return len(values)"), "tests/test_new.py": text})
+    new = ["tests/test_new.py::test_new", "tests/test_new.py::test_idle"]
+    assert verification.proving(new, lambda path: path == "calc.py") == (new[0],)
