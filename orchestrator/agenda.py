@@ -13,7 +13,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.git import Git
 from orchestrator.layout import FINDINGS, LEDGER, plan_path
 from orchestrator.policy.closure import is_complete, open_phase, open_rows
-from orchestrator.policy.focus import Standing, candidates, find_circle, standings
+from orchestrator.policy.focus import Standing, candidates, check_circle, find_strangers, standings
 from orchestrator.records.findings import Finding, parse_findings
 from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_ledger
 from orchestrator.records.plan import Phase, Plan, Row, parse_plan
@@ -97,6 +97,8 @@ def _as_the_run_knows(ledger: Ledger, state: State) -> Ledger:
         known = state.item(item.id)
         if known.status:
             item = replace(item, status=Status(known.status), status_note=known.note)  # noqa: PLW2901 -- same item
+        if known.held:  # a person's word: what the ledger says of the item's return no longer holds
+            item = replace(item, return_condition="")  # noqa: PLW2901 -- same item
         if known.priority:
             item = replace(item, priority=Priority[known.priority.upper()])  # noqa: PLW2901 -- same item
         items.append(item)
@@ -109,17 +111,20 @@ def read_agenda(read: Reader, state: State, config: Config) -> Agenda:
     Raises
     ------
     ConfigError
-        The ledger is missing or damaged, has a circle of dependencies, or does not know the focus asked for.
+        The ledger is missing or damaged, names what is nowhere, has items that wait for each other, or does not know
+        the focus asked for.
     """
     text = read(LEDGER)
     if not text:
         raise ConfigError(f"{LEDGER}: missing or empty; the loop reads there what is to be done")
-    ledger = _as_the_run_knows(parse_ledger(text, LEDGER), state)
-    if ledger.problems:
-        raise ConfigError("\n".join(str(problem) for problem in ledger.problems))
-    circle = find_circle(ledger)
-    if circle:
-        raise ConfigError(f"{LEDGER}: dependencies run in a circle: {' → '.join(circle)}; remove one of them")
+    known_findings = read(FINDINGS)
+    findings = parse_findings(known_findings, FINDINGS).findings if known_findings else ()
+    resolved = {finding.id: finding.resolved for finding in findings}
+    ledger = parse_ledger(text, LEDGER)
+    wrong = [*find_strangers(ledger, resolved), *check_circle(ledger)]
+    if ledger.problems or wrong:
+        raise ConfigError("\n".join(map(str, ledger.problems)) or "\n".join(found.text for found in wrong))
+    ledger = _as_the_run_knows(ledger, state)
     if config.focus and config.focus not in {item.id for item in ledger.items}:
         known = ", ".join(item.id for item in ledger.items)
         raise ConfigError(f"--focus {config.focus}: not in {LEDGER}; known are {known}")
@@ -132,7 +137,5 @@ def read_agenda(read: Reader, state: State, config: Config) -> Agenda:
         item.id: parse_plan(plan_text, plan_path(item)) for item in ledger.items if (plan_text := read(plan_path(item)))
     }
     lowest = Priority.LOW if config.focus else Priority[config.priority.upper()]
-    found = standings(ledger, lowest, lambda item: _obstacle(item, plans.get(item.id), state, config))
-    known_findings = read(FINDINGS)
-    findings = parse_findings(known_findings, FINDINGS).findings if known_findings else ()
+    found = standings(ledger, lowest, lambda item: _obstacle(item, plans.get(item.id), state, config), resolved)
     return Agenda(ledger, plans, tuple(findings), found, candidates(found))

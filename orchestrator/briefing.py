@@ -11,6 +11,7 @@ from orchestrator.config import Config
 from orchestrator.facts import Role, TurnRecord
 from orchestrator.layout import hub_path, plan_path
 from orchestrator.policy.dwell import limits_of
+from orchestrator.policy.focus import is_stale
 from orchestrator.records.ledger import Item
 from orchestrator.state import State
 
@@ -38,7 +39,7 @@ def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> di
         "has_plan": item.id in agenda.plans,
         "hub": hub_path(item.id, stamp),
         "dwell": known.dwell,
-        "dwell_limits": list(limits_of(item.kind)),
+        "dwell_limits": list(limits_of(item)),
         "phase": phase.letter if phase else "",
         "phase_name": phase.name if phase else "",
         "phase_goal": phase.goal if phase else "",
@@ -48,6 +49,7 @@ def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> di
         ],
         "implement": [text for row in (phase.rows if phase else ()) for text in row.implement],
         "verified": list(known.verified),
+        "stale": is_stale(item, known.last_iteration, state.iteration),
         "attempts": sum(turn.phase == phase.letter for turn in engineer_turns) if phase else 0,
         "last_engineer_commit": known.last_engineer_commit or "none",
     }

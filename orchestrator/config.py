@@ -6,6 +6,7 @@ This is the only module of the harness that reads the environment.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,9 @@ from orchestrator.policy.rules import Rulebook
 __all__ = ["FILE_NAME", "SETTINGS", "Config", "Setting", "child_environment", "resolve_config"]
 
 FILE_NAME = "orchestration.yaml"
+
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(s|m|min|h)?", re.ASCII)
+_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 # What a child may see. Everything else of the user's environment (keys, tokens, hooks) stays outside.
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "XDG_CACHE_HOME")
@@ -46,6 +50,14 @@ def _count(value: object) -> int:
     if number != int(number):
         raise ValueError("a positive whole number")
     return int(number)
+
+
+def _duration(value: object) -> float:
+    match = _DURATION.fullmatch(str(value).strip())
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"] if match else 0.0
+    if not seconds > 0:
+        raise ValueError("a time such as 90s, 10min or 2h")
+    return seconds
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -107,6 +119,7 @@ SETTINGS = (
     Setting("priority", "High", _priority, "items of this priority and above are worked on", "LEVEL"),
     Setting("iterations", None, _count, "end after so many iterations", "N"),
     Setting("max_minutes", None, _number, "end after so many minutes", "M"),
+    Setting("wait", None, _duration, "with nothing runnable, wait so long for what items wait for", "DURATION"),
     Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn", "M"),
     Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended", "M"),
     Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`", "M"),
@@ -132,6 +145,7 @@ class Config:
     priority: str
     iterations: int | None
     max_minutes: float | None
+    wait: float | None
     turn_minutes: float
     silence_minutes: float
     verify_minutes: float

@@ -9,7 +9,7 @@ from orchestrator.agenda import Reader, folder_reader, read_agenda
 from orchestrator.config import Config
 from orchestrator.errors import ConfigError
 from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, plan_path
-from orchestrator.policy.focus import WIP_LIMIT, find_circle
+from orchestrator.policy.focus import WIP_LIMIT, check_circle, find_strangers
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.policy.rules import Breach, breach
 from orchestrator.records.findings import parse_findings
@@ -28,7 +28,7 @@ def lint(root: Path, config: Config) -> tuple[Breach, ...]:
     read = folder_reader(root)
     ledger = parse_ledger(read(LEDGER), LEDGER)
     return (
-        *_ledger(ledger, read(LEDGER)),
+        *_ledger(ledger, read),
         *(found for item in ledger.items for found in _grammar("PLAN-GRAMMAR", read, plan_path(item), _plan_problems)),
         *_grammar("MEMORY-GRAMMAR", read, MEMORY, lambda text, path: parse_memory(text, path).problems),
         *_grammar("FINDINGS-GRAMMAR", read, FINDINGS, lambda text, path: parse_findings(text, path).problems),
@@ -51,21 +51,16 @@ def _grammar(rule: str, read: Reader, path: str, problems: Callable[[str, str], 
         yield _problem(rule, problem)
 
 
-def _ledger(ledger: Ledger, text: str) -> Iterator[Breach]:
-    if not text:
+def _ledger(ledger: Ledger, read: Reader) -> Iterator[Breach]:
+    if not read(LEDGER):
         yield breach("LEDGER-GRAMMAR", "missing or empty", LEDGER)
     for problem in ledger.problems:
         yield breach(
             "LEDGER-GRAMMAR", f"expected {problem.expected}, found {problem.found}", f"{LEDGER}:{problem.line}"
         )
-    circle = find_circle(ledger)
-    if circle:
-        yield breach("LEDGER-GRAMMAR", f"dependencies run in a circle: {' → '.join(circle)}", LEDGER)
-    known = {item.id for item in ledger.items}
-    for item in ledger.items:
-        for needed in item.depends_on:
-            if needed not in known:
-                yield breach("LEDGER-UNKNOWN", f"{item.id} depends on {needed}", f"{LEDGER}:{item.line}")
+    findings = parse_findings(read(FINDINGS), FINDINGS).findings if read(FINDINGS) else ()
+    yield from find_strangers(ledger, {finding.id: finding.resolved for finding in findings})
+    yield from check_circle(ledger)
     begun = [item for item in ledger.items if item.status is Status.IN_PROGRESS]
     if len(begun) > WIP_LIMIT:
         ids = ", ".join(item.id for item in begun)

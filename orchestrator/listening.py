@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.approval import bring_in
@@ -15,9 +16,10 @@ from orchestrator.process import Limits, run_child
 from orchestrator.records.items import Status
 from orchestrator.session import Session
 
-__all__ = ["announce", "listen"]
+__all__ = ["announce", "idle", "listen", "pauses_within"]
 
 _LOOK_EVERY_S = 0.5  # while paused; otherwise the loop looks between two turns
+_LONGEST_PAUSE_S = 60.0  # between two looks at what items wait for
 _NOTIFY_S = 30.0
 _TOLD = frozenset({Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value, Status.WAITING.value, Status.DONE.value})
 
@@ -56,6 +58,25 @@ def listen(session: Session) -> bool:
             session.live.line(f"paused ({state.paused}); `python -m orchestrator pause --off` lets it go on", "bold")
             told = True
         time.sleep(_LOOK_EVERY_S)
+
+
+def pauses_within(seconds: float | None) -> Iterator[float]:
+    """Give ever longer pauses, in seconds, until they fill the time that the loop may wait."""
+    end, pause = time.monotonic() + (seconds or 0.0), 1.0
+    while (left := end - time.monotonic()) > 0:
+        yield min(pause, left)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def idle(session: Session, seconds: float) -> bool:
+    """Sleep through a pause, but hear at once what people ask for; False where there is no pause to sleep through."""
+    if seconds <= 0:
+        return False
+    session.live.work(f"nothing runnable; looking again in {seconds:.0f} s", None)
+    end, known = time.monotonic() + seconds, len(session.journal.events)
+    while (left := end - time.monotonic()) > 0 and not listen(session) and len(session.journal.events) == known:
+        time.sleep(min(left, _LOOK_EVERY_S))
+    return True
 
 
 def _notify(session: Session, event: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from orchestrator.arguments import read_loop_arguments
 from orchestrator.errors import ExitCode
 from orchestrator.iteration import iterate
-from orchestrator.listening import announce, listen
+from orchestrator.listening import announce, idle, listen, pauses_within
 from orchestrator.needs import provide_needs
 from orchestrator.opening import open_session, signals_as_request
 from orchestrator.policy.ending import Ending, limit_reached, nothing_runnable
@@ -28,6 +28,7 @@ __all__ = ["main", "run"]
 def run(session: Session) -> Ending:
     """Run iterations until the work, a limit or a person ends it."""
     config, started, first = session.config, time.monotonic(), session.state.iteration
+    pauses = pauses_within(config.wait)
     while not listen(session):
         announce(session)
         state = session.state
@@ -46,9 +47,11 @@ def run(session: Session) -> Ending:
         agenda = provide_needs(session)
         if listen(session):
             break
-        if not agenda.candidates:
+        if agenda.candidates:
+            iterate(session, agenda)
+            pauses = pauses_within(config.wait)
+        elif not (any(standing.waits for standing in agenda.standings) and idle(session, next(pauses, 0.0))):
             return nothing_runnable(agenda.standings, session.state)
-        iterate(session, agenda)
     return Ending(ExitCode.INTERRUPTED, "stopped by a person; the next start goes on from here")
 
 

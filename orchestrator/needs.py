@@ -1,15 +1,41 @@
-"""What rows need from outside: provided before anything runs, the one step with network, or waited for."""
+"""What rows and items wait for from outside: provided, or seen to hold, before anything runs."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.config import child_environment
-from orchestrator.evidence.commands import resolve_command
-from orchestrator.process import Limits, last_line, run_child
-from orchestrator.records.ledger import Item, Status
+from orchestrator.evidence.commands import resolve_command, words_of
+from orchestrator.layout import LEDGER
+from orchestrator.policy.dwell import GRANTED
+from orchestrator.process import ChildResult, Limits, last_line, run_child
+from orchestrator.records.conditions import Condition, ConditionKind, due_time, machine_can_tell
+from orchestrator.records.ledger import Item, Status, parse_ledger
 from orchestrator.session import Session
 
 __all__ = ["provide_needs"]
+
+_CONDITION_S = 60.0  # a command of a return condition is run in every iteration: it looks, and does no work
+
+
+def _run(command: tuple[str, ...] | list[str], name: str, log: str, root: Path, session: Session) -> ChildResult:
+    """Run a person's command from outside, with network; what it prints goes to a log of its own."""
+    argv, extra = resolve_command(command, {"name": name})
+    path = session.workspace.home / "needs" / log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    session.live.work(f"providing {name}" if name else f"looking: {' '.join(command)}", path)
+    seconds = session.config.verify_minutes * 60 if name else _CONDITION_S
+    return run_child(
+        argv,
+        cwd=root,
+        env={**child_environment(session.config, root, network=True), **extra},
+        log=path,
+        limits=Limits(wall_s=seconds),
+        should_stop=session.interrupted,
+    )
 
 
 def _needs(item: Item, agenda: Agenda, session: Session) -> tuple[str, ...]:
@@ -26,23 +52,11 @@ def _provide(need: str, session: Session) -> str:
     command = session.config.needs.get(kind)
     if not command:
         return f"nothing provides {kind!r}: name a command under `needs:` in orchestration.yaml"
-    argv, extra = resolve_command(command, {"name": name})
-    log = session.workspace.home / "needs" / f"{kind}-{name.replace('/', '_')}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    session.live.work(f"providing {need}", log)
-    result = run_child(
-        argv,
-        cwd=session.worktree.root,
-        env={**child_environment(session.config, session.worktree.root, network=True), **extra},
-        log=log,
-        limits=Limits(wall_s=session.config.verify_minutes * 60),
-        should_stop=session.interrupted,
-    )
+    result = _run(command, name, f"{kind}-{name.replace('/', '_')}.log", session.worktree.root, session)
     if result.ok:
         session.provided.add(need)
         return ""
-    return f"{need} is missing ({last_line(log) or result.ending.value})"
+    return f"{need} is missing ({last_line(result.log) or result.ending.value})"
 
 
 def _obstacle(item: Item, agenda: Agenda, session: Session) -> str:
@@ -55,19 +69,68 @@ def _set(session: Session, item: Item, status: Status, note: str) -> None:
         session.live.fact(f"{item.id} is {status.value}" + (f": {note}" if note else ""))
 
 
-def _may_wake(item: Item, agenda: Agenda, session: Session) -> bool:
-    """Whether a waiting item waits for something that can be provided, not for a person."""
-    ours = session.state.item(item.id).status == Status.WAITING
-    return item.status is Status.WAITING and (ours or bool(_needs(item, agenda, session)))
+def _holds(condition: Condition, item: Item, agenda: Agenda, session: Session) -> bool:
+    """Whether a return condition holds now; files and commands are those of the checkout the loop was started in."""
+    root, subject = session.workspace.root, condition.subject
+    match condition.kind:
+        case ConditionKind.ITEM:
+            return agenda.ledger.item(subject).status is Status.DONE
+        case ConditionKind.FINDING:
+            return any(finding.id == subject and finding.resolved for finding in agenda.findings)
+        case ConditionKind.TIME:
+            due = due_time(condition)
+            return due is not None and datetime.now(UTC) >= due
+        case ConditionKind.FILE:
+            return (root / subject).exists()
+        case ConditionKind.COMMAND:
+            return _run(words_of(subject), "", f"{item.id}.log", root, session).ok
+    return False
+
+
+def _may_go_on(item: Item, agenda: Agenda, session: Session) -> bool:
+    """Whether a waiting item has what it waits for: its needs, and what its return condition asks for.
+
+    One for which a machine can tell neither waits for a person.
+    """
+    told = machine_can_tell(item.conditions)
+    if not (told or _needs(item, agenda, session)) or (told and not _met(item, agenda, session)):
+        return False
+    return not _obstacle(item, agenda, session)
+
+
+def _met(item: Item, agenda: Agenda, session: Session) -> bool:
+    return all(_holds(condition, item, agenda, session) for condition in item.conditions)
+
+
+def _wake(session: Session) -> None:
+    """Let items go on whose wake or return condition holds.
+
+    Only what stands in the ledger of people's own branch is asked: what an agent entered waits for a person.
+    """
+    agenda = read_agenda(session.read, session.state, session.config)
+    standing = {
+        item.id for item in parse_ledger(session.worktree.text(session.state.synced or session.run.base, LEDGER)).items
+    }
+    for item in agenda.ledger.items:
+        lacks_need = session.state.item(item.id).status == Status.WAITING  # all else it waits for was seen to hold
+        if session.interrupted() or (item.id not in standing and not lacks_need):
+            continue
+        if item.status is Status.WAITING:
+            if not _obstacle(item, agenda, session) if lacks_need else _may_go_on(item, agenda, session):
+                _set(session, item, Status.PENDING, "")
+        elif item.status is Status.BLOCKED and machine_can_tell(item.conditions):
+            before, met = session.state.item(item.id), _met(item, agenda, session)
+            if met is not before.met and not session.interrupted():
+                note = "its return condition is met" if met else ""
+                granted = before.dwell + GRANTED
+                data = {"item": item.id, "met": met, "granted": granted, "note": note}
+                session.journal.append("item.condition", data)
+                session.live.fact(f"{item.id} goes on: {note}" if met else f"{item.id}: its return condition is unmet")
 
 
 def provide_needs(session: Session) -> Agenda:
     """Return an agenda whose candidates have all they need; items that lack something wait until it is there."""
-    agenda = read_agenda(session.read, session.state, session.config)
-    for item in agenda.ledger.items:
-        if _may_wake(item, agenda, session) and not _obstacle(item, agenda, session):
-            begun = session.state.item(item.id).iterations > 0
-            _set(session, item, Status.IN_PROGRESS if begun else Status.PENDING, "")
+    _wake(session)
     while True:
         agenda = read_agenda(session.read, session.state, session.config)
         complete = [i for i in agenda.candidates if i.id in agenda.plans and agenda.phase(i, session.state) is None]

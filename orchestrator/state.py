@@ -30,13 +30,17 @@ class ItemState:
     """What the run knows of one item beyond the ledger as it stood at the start.
 
     `priority` is set by a person's override; `criteria_from` is the run's commit that brought in
-    the criteria a person approved, empty while those from its start hold.
+    the criteria a person approved, empty while those from its start hold. `held` says that a person blocked it,
+    `met` that its return condition was last seen to hold; `granted` is the dwell up to which it may go on for that.
     """
 
     status: str | None = None
     note: str = ""
     priority: str = ""
     criteria_from: str = ""
+    held: bool = False
+    met: bool = False
+    granted: int = 0
     dwell: int = 0
     iterations: int = 0
     verified: tuple[str, ...] = ()
@@ -44,6 +48,11 @@ class ItemState:
     frozen: Frozen | None = None
     last_engineer_commit: str | None = None
     turns: tuple[TurnRecord, ...] = ()
+
+    @property
+    def last_iteration(self) -> int:
+        """Number of the iteration that last had a turn on the item; 0 when none had."""
+        return self.turns[-1].iteration if self.turns else 0
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,7 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
             "iterations": item.iterations + 1,
             "failing": record.failing,
             "last_engineer_commit": record.commit,
+            "granted": item.granted if record.dwell else 0,
         }
     if data.get("frozen"):
         changes["frozen"] = Frozen(data["frozen"]["rows"], data["frozen"]["evaluators"])
@@ -206,29 +216,36 @@ def _item(state: State, data: Mapping[str, Any]) -> State:
     return _with_item(state, data["item"], status=data["status"], note=data["note"])
 
 
+def _condition(state: State, data: Mapping[str, Any]) -> State:
+    if not data["met"]:
+        return _with_item(state, data["item"], met=False)
+    return _freed(state, data["item"], data["note"], met=True, granted=data["granted"])
+
+
 def _without_handoff_of(state: State, item_id: str) -> State:
     stale = state.open_handoff is not None and state.open_handoff.focus == item_id
     return _with(state, open_handoff=None) if stale else state
 
 
 def _freed(state: State, item_id: str, note: str, **changes: object) -> State:
-    """Let work on an item go on, as begun as it was."""
-    status = (Status.IN_PROGRESS if state.item(item_id).iterations else Status.PENDING).value
-    return _with_item(state, item_id, status=status, note=note, **changes)
+    """Let work on an item go on; it is in progress again when a handoff takes it up."""
+    return _with_item(state, item_id, status=Status.PENDING.value, note=note, **changes)
 
 
 def _clear(state: State, data: Mapping[str, Any]) -> State:
-    return _freed(state, data["item"], data["note"], dwell=0)
+    return _freed(state, data["item"], data["note"], dwell=0, held=False, met=False, granted=0)
 
 
 def _reopen(state: State, data: Mapping[str, Any]) -> State:
     known = state.item(data["item"])
+    if known.status == Status.BLOCKED_ESCALATION:  # only `clear` brings it back
+        return state
     again = {"verified": (), "frozen": None} if known.status == Status.DONE else {}
-    return _freed(state, data["item"], data["note"], **again)
+    return _freed(state, data["item"], data["note"], held=False, **again)
 
 
 def _block(state: State, data: Mapping[str, Any]) -> State:
-    state = _with_item(state, data["item"], status=Status.BLOCKED.value, note=data["note"])
+    state = _with_item(state, data["item"], status=Status.BLOCKED.value, note=data["note"], held=True)
     return _without_handoff_of(state, data["item"])
 
 
@@ -286,6 +303,7 @@ _FOLDS = {
     "turn.abandoned": _abandoned,
     "item.status": _item,
     "base.synced": _synced,
+    "item.condition": _condition,
 }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from orchestrator.evidence.criteria import rows_digest
 from orchestrator.layout import LEDGER, MEMORY
+from orchestrator.records.findings import parse_findings
 from orchestrator.records.ledger import Status, parse_ledger, with_status
 from orchestrator.records.memory import MemoryEntry, parse_memory
 from orchestrator.records.plan import parse_plan
 from orchestrator.records.summary import TurnSummary, parse_summary
 
-__all__ = ["changed_rows", "find_new_entry", "new_sentences", "standing_items"]
+__all__ = ["changed_rows", "find_new_entry", "lost_findings", "new_sentences", "standing_items"]
+
+_PROPOSED = "proposed by the supervisor; `reopen` takes it up"
 
 
 def find_new_entry(before: str, after: str) -> tuple[MemoryEntry | None, str]:
@@ -46,12 +49,21 @@ def new_sentences(before: str, after: str, path: str) -> tuple[TurnSummary | Non
     return added, tuple(numbered)
 
 
+def lost_findings(before: str, after: str) -> tuple[str, ...]:
+    """Return the ids of findings that stood and are gone: items wait for them, and plans and handoffs cite them."""
+    kept = {finding.id for finding in parse_findings(after).findings}
+    return tuple(finding.id for finding in parse_findings(before).findings if finding.id not in kept)
+
+
 def standing_items(before: str, after: str) -> str:
-    """Return the ledger with every standing item as it was, and the items a supervisor added at its end."""
+    """Return the ledger with every standing item as it was, and the items a supervisor added at its end.
+
+    Those are proposals: a run works on what people asked for, so each waits until a person takes it up.
+    """
     known = {item.id for item in parse_ledger(before, LEDGER).items}
     text = before
     for item in parse_ledger(after, LEDGER).items:
         if item.id not in known:
             text = text.rstrip("\n") + "\n\n" + item.raw.strip("\n") + "\n"
-            text = with_status(text, item.id, Status.PENDING, "")
+            text = with_status(text, item.id, Status.WAITING, _PROPOSED)
     return text

@@ -77,8 +77,9 @@ def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
     """Return what an abandoned turn costs its focus: an engineer's counts as an iteration without progress."""
     if failure.interrupted or turn.role.writes_handoff or turn.focus is None:
         return None
-    dwell = dwell_after(turn.state.item(turn.focus.id).dwell, progress=False)
-    status, note = standing_after(dwell, turn.focus.kind, failure.reasons)
+    known = turn.state.item(turn.focus.id)
+    dwell = dwell_after(known.dwell, progress=False)
+    status, note = standing_after(dwell, turn.focus, failure.reasons, known.granted)
     return {"item": turn.focus.id, "dwell": dwell, "status": status.value, "note": note}
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.records.ledger import Kind, Status
+from orchestrator.records.conditions import machine_can_tell
+from orchestrator.records.ledger import Item, Kind, Status
 
-__all__ = ["dwell_after", "limits_of", "standing_after"]
+__all__ = ["GRANTED", "dwell_after", "limits_of", "standing_after"]
 
-
+GRANTED = 2  # iterations that an item which stood still gets when its return condition is met
 _LIMITS = {Kind.RESEARCH: (4, 8, 12)}
 _DEFAULT_LIMITS = (2, 4, 6)
 
 
-def limits_of(kind: Kind) -> tuple[int, int, int]:
-    """Dwell at which tiers 1, 2 and 3 are reached, for an item of this kind.
+def limits_of(item: Item) -> tuple[int, ...]:
+    """Dwell at which tiers 1, 2 and 3 are reached: the item's own limits, else those of its kind.
 
-    At tier 1 the prompt says so (a handoff without something runnable is refused at any dwell); at tier 2 the item is
+    At tier 1 the prompts say so, and a handoff has to carry work on an open criterion; at tier 2 the item is
     blocked, with the report the harness writes; from tier 3 only a person brings it back.
     """
-    return _LIMITS.get(kind, _DEFAULT_LIMITS)
+    return item.dwell_limits or _LIMITS.get(item.kind, _DEFAULT_LIMITS)
 
 
 def dwell_after(dwell: int, *, progress: bool) -> int:
@@ -27,11 +28,16 @@ def dwell_after(dwell: int, *, progress: bool) -> int:
     return 0 if progress else dwell + 1
 
 
-def standing_after(dwell: int, kind: Kind, reasons: Sequence[str]) -> tuple[Status, str]:
-    """Return status and note of an unfinished item whose iteration ended with this dwell."""
-    _, blocked, escalated = limits_of(kind)
-    if dwell < blocked:
+def standing_after(dwell: int, item: Item, reasons: Sequence[str], granted: int = 0) -> tuple[Status, str]:
+    """Return status and note of an unfinished item whose iteration ended with this dwell.
+
+    A return condition that was met lets the item go on below the dwell `granted`, though not beyond tier 3.
+    """
+    _, blocked, escalated = limits_of(item)
+    if dwell < min(max(blocked, granted), escalated):
         return Status.IN_PROGRESS, ""
     why = reasons[0] if reasons else "no progress"
     status = Status.BLOCKED_ESCALATION if dwell >= escalated else Status.BLOCKED
-    return status, f"{dwell} iterations without progress, the last one: {why}; a person decides: `clear` lets it go on"
+    comes_back = status is Status.BLOCKED and machine_can_tell(item.conditions)
+    decides = "until then `clear` lets it go on" if comes_back else "a person decides: `clear` lets it go on"
+    return status, f"{dwell} iterations without progress, the last one: {why}; {decides}"

@@ -49,6 +49,7 @@ def nothing_runnable(standings: Sequence[Standing], state: State) -> Ending:
     """
     by_status = {status: [s.item.id for s in standings if s.item.status is status] for status in Status}
     finished = [item_id for item_id, item in state.items.items() if item.status == Status.DONE]
+    waiting = [s.item.id for s in standings if s.waits]
     stalled = [i for i, item in state.items.items() if item.status in {Status.BLOCKED, Status.BLOCKED_ESCALATION}]
     if finished:
         left = {status.value: by_status[status] for status in _LEFT if by_status[status]}
@@ -56,8 +57,8 @@ def nothing_runnable(standings: Sequence[Standing], state: State) -> Ending:
         return Ending(ExitCode.DONE, f"nothing runnable is left; verified: {', '.join(finished)}{rest}")
     if stalled:
         return Ending(ExitCode.STALLED, f"nothing runnable is left; without progress: {', '.join(stalled)}")
-    if by_status[Status.WAITING]:
-        return Ending(ExitCode.WAITING, f"nothing runnable is left; waiting: {', '.join(by_status[Status.WAITING])}")
+    if waiting:
+        return Ending(ExitCode.WAITING, f"nothing runnable is left; waiting: {', '.join(waiting)}")
     blocked = by_status[Status.BLOCKED] + by_status[Status.BLOCKED_ESCALATION]
     if blocked:
         return Ending(ExitCode.BLOCKED, f"nothing runnable is left; blocked on a person: {', '.join(blocked)}")

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 
+from orchestrator.records.conditions import Condition, parse_conditions
+from orchestrator.records.text import read_field, split_lines
+
 __all__ = [
     "ATTEMPTS",
     "KEYS",
@@ -37,7 +40,7 @@ TEXT_FIELDS = {
 PATH_FIELDS = {"Working Plan": "working_plan", "Reports Hub": "reports_hub"}
 REQUIRED = ("Depends on", "Priority", "Status")
 ATTEMPTS = "Attempts History"
-KEYS = (*REQUIRED, "Kind", *PATH_FIELDS, *TEXT_FIELDS, ATTEMPTS)
+KEYS = (*REQUIRED, "Kind", "Dwell Limits", *PATH_FIELDS, *TEXT_FIELDS, ATTEMPTS)
 
 
 class Status(StrEnum):
@@ -102,6 +105,8 @@ class Item:
         Text, several lines joined by line breaks; empty when absent.
     working_plan, reports_hub : str
         Paths; empty when absent or ``none``.
+    dwell_limits : tuple of int
+        Dwell at which the item's three tiers are reached; empty where its kind decides.
     attempts : tuple of Attempt
         Newest last.
     """
@@ -113,6 +118,7 @@ class Item:
     status: Status = Status.PENDING
     status_note: str = ""
     kind: Kind = Kind.CODE
+    dwell_limits: tuple[int, ...] = ()
     owner: str = ""
     working_plan: str = ""
     reports_hub: str = ""
@@ -123,6 +129,16 @@ class Item:
     attempts: tuple[Attempt, ...] = ()
     line: int = field(default=0, compare=False)
     raw: str = field(default="", compare=False, repr=False)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What has to hold before work on the item goes on, as its `Return Condition:` says."""
+        return parse_conditions(self.return_condition)
+
+    def line_of(self, key: str) -> int:
+        """Return the number of the line that holds a field; that of the heading where none does."""
+        entries = enumerate(map(read_field, split_lines(self.raw)), self.line)
+        return next((number for number, entry in entries if entry and entry[0] == key), self.line)
 
 
 @lru_cache(maxsize=2048)  # a ledger is read several times a turn, and its attempts stay
@@ -170,6 +186,7 @@ def item_lines(item: Item) -> list[str]:
         f"- Priority: **{item.priority.label}**",
         f"- Status: {status_text(item.status, item.status_note)}",
         f"- Kind: {item.kind.value}",
+        *([f"- Dwell Limits: {'/'.join(map(str, item.dwell_limits))}"] if item.dwell_limits else []),
         *(f"- {key}: {path_text(getattr(item, name))}" for key, name in PATH_FIELDS.items()),
         *(line for key, name in TEXT_FIELDS.items() for line in _text_lines(key, getattr(item, name))),
         f"- {ATTEMPTS}:",

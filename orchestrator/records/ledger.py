@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import lru_cache
 
 from orchestrator.errors import RecordError
+from orchestrator.records.conditions import wrong_condition
 from orchestrator.records.items import (
     ATTEMPTS,
     KEYS,
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _ITEM = re.compile(r"### \[(?P<id>[^\]\s]+)\] (?P<title>\S.*)")
+_LIMITS = re.compile(r"(\d{1,3})/(\d{1,3})/(\d{1,3})", re.ASCII)
 _HEADING = re.compile(r"#{1,3}(?:[ \t].*)?")
 
 
@@ -141,6 +143,22 @@ def _depends(entry: _Field, problems: ProblemList) -> tuple[str, ...]:
     return words
 
 
+def _dwell_limits(entry: _Field, problems: ProblemList) -> tuple[int, ...]:
+    match = _LIMITS.fullmatch(entry.text)
+    limits = tuple(map(int, match.groups())) if match else ()
+    if 0 < len(set(limits)) == len(limits) and list(limits) == sorted(limits) and limits[0] > 0:
+        return limits
+    problems.add(entry.line, "three growing numbers of iterations such as 3/5/8", shown(entry.text))
+    return ()
+
+
+def _check_conditions(item: Item, problems: ProblemList) -> None:
+    for condition in item.conditions:
+        expected, found = wrong_condition(condition)
+        if expected:
+            problems.add(item.line_of("Return Condition"), expected, found)
+
+
 def _attempts(entry: _Field, problems: ProblemList) -> tuple[Attempt, ...]:
     """Read the list below the field; a line that starts no attempt continues the one above it."""
     joined: list[tuple[int, str]] = []
@@ -175,6 +193,7 @@ def _read_item(lines: Sequence[str], start: int, match: re.Match[str], problems:
         status=Status(status) if status else Status.BLOCKED,
         status_note=note,
         kind=Kind(kind) if kind else Kind.CODE,
+        dwell_limits=_dwell_limits(found["Dwell Limits"], problems) if "Dwell Limits" in found else (),
         **{name: texts.get(key, "") for key, name in TEXT_FIELDS.items()},
         **{name: value_or_none(texts.get(key, "")) or "" for key, name in PATH_FIELDS.items()},
         attempts=_attempts(found[ATTEMPTS], problems) if ATTEMPTS in found else (),
@@ -218,6 +237,7 @@ def parse_ledger(text: str, path: str = "docs/fix_plan.md") -> Ledger:
             problems.add(start, "each id once", f"a second item {item.id!r}")
         seen.add(item.id)
         items.append(replace(item, raw="".join(lines[start - 1 : end])))
+        _check_conditions(items[-1], problems)
         closed = (n for n in range(start + 1, end + 1) if _HEADING.fullmatch(bare[n - 1]))
         _check_outside(bare, next(closed, end + 1), end, problems)
     problems.check_end(text)

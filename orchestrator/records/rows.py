@@ -219,7 +219,7 @@ def wrong_command(key: str, command: str) -> tuple[str, str]:
     if sign:
         cure = "put pipes and the like into a script, or quote what is meant literally"
         return f"a command without a shell in {key} ({cure})", f"{sign[0]!r} in {shown(command)}"
-    known = () if key == "Test" else _PLACEHOLDERS
+    known = _PLACEHOLDERS if key in {"Run", "Recheck"} else ()
     unknown = next((name for name in _PLACEHOLDER.findall(bare) if name not in known), "")
     if unknown:
         told = f"known are {', '.join(known)}" if known else "they are for Run"

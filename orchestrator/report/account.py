@@ -118,7 +118,7 @@ def make_pages(
     agenda = read_agenda(commit_reader(workspace.git, last), state, config)
     items: dict[str, dict[str, Any]] = {}
     for standing in agenda.standings:
-        key, limit = standing.item.id, limits_of(standing.item.kind)[1]
+        key, limit = standing.item.id, limits_of(standing.item)[1]
         own = {"plan": agenda.plans.get(key), "known": state.item(key), "limit": limit, "pictures": (), "blocker": ""}
         items[key] = {"standing": standing, "turns": [turn for turn in turns if turn.focus == key], **own}
     run = state.run

@@ -11,7 +11,7 @@ from orchestrator.git import Git
 from orchestrator.inbox import USER_INPUT, read_requests, tell_request
 from orchestrator.journal import read_journal
 from orchestrator.lock import read_holder
-from orchestrator.policy.focus import Standing
+from orchestrator.policy.focus import Standing, is_stale
 from orchestrator.records.text import counted
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace
@@ -50,6 +50,7 @@ def _item(standing: Standing, state: State) -> dict[str, Any]:
         "dwell": known.dwell,
         "iterations": known.iterations,
         "verified": list(known.verified),
+        "stale": is_stale(item, known.last_iteration, state.iteration),
         "last_hub": known.turns[-1].hub if known.turns else None,
     }
 
@@ -105,6 +106,6 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status["user_input_waiting"]:
         lines.append("your user_input.md was read; the next handoff answers it")
     for item in status["items"]:
-        state = "runnable" if item["runnable"] else item["obstacle"]
+        state = ("runnable" + ", but lies idle" * item["stale"]) if item["runnable"] else item["obstacle"]
         lines.append(f"  {item['id']:<28} {item['status']:<12} {item['priority']:<8} dwell {item['dwell']}  {state}")
     return lines

@@ -13,14 +13,14 @@ from orchestrator.evidence.criteria import evaluator_paths, lies_below
 from orchestrator.evidence.shadows import shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange
-from orchestrator.layout import HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
+from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.policy.rules import Breach, Severity, breach
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
 from orchestrator.steps.base import Turn
-from orchestrator.submissions import changed_rows, find_new_entry, standing_items
+from orchestrator.submissions import changed_rows, find_new_entry, lost_findings, standing_items
 
 __all__ = ["check", "collect"]
 
@@ -99,6 +99,8 @@ def _take_out(turn: Turn) -> Turn:
     def forbidden(path: str) -> tuple[str, str] | None:
         if path in links:
             return "FENCE-LINK", "a link where a document should be"
+        if path == FINDINGS and (lost := lost_findings(turn.base_text(path), turn.text(path))):
+            return "FENCE-FINDING", f"{', '.join(lost)} is gone from it"
         if path in shadows:
             return "FENCE-SHADOW", "shadows a module that evidence is produced with"
         return ("FENCE-FROZEN", "frozen with the criteria of an item") if is_frozen(path) else None

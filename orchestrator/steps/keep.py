@@ -45,8 +45,8 @@ def _blocker(turn: Turn, record: TurnRecord) -> str:
     for past in (*turn.state.item(record.focus).turns, record):
         why = "; ".join(past.reasons).replace("|", "\\|").replace("\n", " ")
         lines.append(f"| {past.turn} | {past.verdict.value} | {why} |")
-    first, second, third = limits_of(turn.item.kind)
-    lines += ["", f"Dwell {record.dwell}; limits of this kind of item: {first}, {second}, {third}.", ""]
+    limits = ", ".join(map(str, limits_of(turn.item)))
+    lines += ["", f"Dwell {record.dwell}; limits of this item: {limits}.", ""]
     return "\n".join(lines)
 
 

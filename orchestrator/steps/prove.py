@@ -118,9 +118,10 @@ def _tests_line(turn: Turn) -> str:
 
 def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status, str]:
     plan = turn.agenda.plans.get(turn.item.id)
-    if plan and is_complete(plan, {*turn.state.item(turn.item.id).verified, *judgement.verified}):
+    known = turn.state.item(turn.item.id)
+    if plan and is_complete(plan, {*known.verified, *judgement.verified}):
         return Status.DONE, "every criterion verified"
-    return standing_after(dwell, turn.item.kind, judgement.reasons)
+    return standing_after(dwell, turn.item, judgement.reasons, known.granted)
 
 
 def judge(turn: Turn) -> Turn:

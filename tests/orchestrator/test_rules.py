@@ -44,12 +44,14 @@ PROOFS = {
     "MEMORY-GRAMMAR": (LINT_FIRES, LINT_SILENT),
     "LEDGER-GRAMMAR": (LINT_FIRES, LINT_SILENT),
     "LEDGER-UNKNOWN": (LINT_FIRES, LINT_SILENT),
+    "LEDGER-CIRCLE": (LINT_FIRES, LINT_SILENT),
     "LEDGER-WIP": (LINT_FIRES, LINT_SILENT),
     "PLAN-GRAMMAR": (LINT_FIRES, LINT_SILENT),
     "FINDINGS-GRAMMAR": (LINT_FIRES, LINT_SILENT),
     "FENCE-ROLE": (f"{TESTS}/test_cheats.py::test_production_code_written_by_the_supervisor_is_taken_out", HONEST),
     "FENCE-FROZEN": (f"{TESTS}/test_cheats.py::test_a_supervisor_that_loosens_an_expectation_changes_nothing", HONEST),
     "FENCE-LINK": (f"{TESTS}/test_sabotage.py::test_a_ledger_that_is_a_link_to_a_users_file_does_not_reach_it", HONEST),
+    "FENCE-FINDING": (f"{TESTS}/test_waking.py::test_a_finding_is_waited_for_and_no_agent_takes_it_away", HONEST),
     "FENCE-SHADOW": (f"{TESTS}/test_damage.py::test_a_repository_with_longer_ids_works", HONEST),
     "PROGRESS-CODE": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-EXECUTED": (PROGRESS_FIRES, PROGRESS_SILENT),
@@ -153,7 +155,8 @@ ITEM = "\n### [{0}] title\n- Depends on: {1}\n- Priority: Low\n- Status: {2}\n"
     [
         ("MEMORY-GRAMMAR", "galph_memory.md", "# someday: X-001 — no stamp\n- focus=X dwell=many\n", None),
         ("LEDGER-GRAMMAR", LEDGER, ITEM.format("ODD-001", "None", "donee"), 4),
-        ("LEDGER-UNKNOWN", LEDGER, ITEM.format("ODD-001", "NO-SUCH-001", "pending"), 1),
+        ("LEDGER-UNKNOWN", LEDGER, ITEM.format("ODD-001", "NO-SUCH-001", "pending"), 2),
+        ("LEDGER-CIRCLE", LEDGER, ITEM.format("ODD-001", "ODD-001", "pending"), 1),
         (
             "LEDGER-WIP",
             LEDGER,
@@ -194,14 +197,15 @@ def test_a_circle_of_dependencies_is_named(make_project: Make) -> None:
     project.write(LEDGER, (project.root / LEDGER).read_text() + circle)
     done = project.command("orchestrator", "lint")
     assert done.returncode == 1
-    assert "refuse: docs/fix_plan.md: dependencies run in a circle: ONE-001 → TWO-001 → ONE-001: " in done.stdout
+    assert "items wait for each other in a circle: ONE-001 → TWO-001 → ONE-001: " in done.stdout
     assert done.stdout.rstrip().endswith("broken in 1 place")
 
 
 def test_a_person_lowers_a_rule_but_not_one_that_evidence_rests_on(make_project: Make) -> None:
     project = make_project("good")
-    project.write("orchestration.yaml", "rules:\n  LEDGER-UNKNOWN: off\n  HANDOFF-WORK: report\n")
-    project.write(LEDGER, (project.root / LEDGER).read_text() + ITEM.format("ODD-001", "NO-SUCH-001", "pending"))
+    project.write("orchestration.yaml", "rules:\n  LEDGER-WIP: off\n  HANDOFF-WORK: report\n")
+    begun = "".join(ITEM.format(f"BEGUN-00{number}", "None", "in_progress") for number in range(3))
+    project.write(LEDGER, (project.root / LEDGER).read_text() + begun)
     assert project.command("orchestrator", "lint").stdout == "every rule holds\n"
     rulebook = resolve_config(project.root, {}).rulebook
     prose = check_handoff(

@@ -75,20 +75,22 @@ def test_work_in_progress_comes_first_then_priority_then_the_ledgers_order() -> 
         ("HIGH-B-001", "None", "High", "in_progress"),
         ("CRIT-A-001", "None", "Critical", "pending"),
         ("WAIT-A-001", "HIGH-A-001", "Critical", "pending"),
-        ("GONE-A-001", "NO-SUCH-001", "Critical", "pending"),
+        ("KNOW-A-001", "NOT-YET-001, KNOWN-001", "Critical", "pending"),
+        ("LEARNT-A-001", "KNOWN-001", "Low", "pending"),
     )
-    found = standings(ledger, Priority.HIGH, lambda _: "")
+    found = standings(ledger, Priority.HIGH, lambda _: "", {"NOT-YET-001": False, "KNOWN-001": True})
     assert [item.id for item in candidates(found)] == ["HIGH-B-001", "CRIT-A-001", "HIGH-A-001"]
     obstacles = {standing.item.id: standing.obstacle for standing in found}
     assert obstacles["LOW-A-001"] == "priority Medium is below High"
     assert "HIGH-A-001, not done yet" in obstacles["WAIT-A-001"]
-    assert "which docs/fix_plan.md does not have" in obstacles["GONE-A-001"]
+    assert obstacles["KNOW-A-001"] == "depends on finding NOT-YET-001, not resolved yet"
+    assert "priority" in obstacles["LEARNT-A-001"], "what it depends on is resolved"
 
 
 def test_two_items_in_progress_keep_a_third_from_being_started() -> None:
     rows = [("A-A-001", "None", "High", "in_progress"), ("A-B-001", "None", "High", "in_progress")]
     ledger = ledger_of(*rows, ("A-C-001", "None", "Critical", "pending"))
-    assert [i.id for i in candidates(standings(ledger, Priority.LOW, lambda _: ""))] == ["A-A-001", "A-B-001"]
+    assert [i.id for i in candidates(standings(ledger, Priority.LOW, lambda _: "", {}))] == ["A-A-001", "A-B-001"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
@@ -110,8 +112,10 @@ def test_a_cycle_is_found_exactly_when_there_is_one(edges: list[tuple[int, int]]
 def test_dwell_falls_only_through_progress_and_its_tier_never_outruns_it(turns: list[bool], kind: Kind) -> None:
     tiers = (Status.IN_PROGRESS, Status.BLOCKED, Status.BLOCKED_ESCALATION)
 
+    item = replace(ledger_of(("A-A-001", "None", "High", "pending")).items[0], kind=kind)
+
     def tier_of(dwell: int) -> int:
-        return tiers.index(standing_after(dwell, kind, ())[0])
+        return tiers.index(standing_after(dwell, item, ())[0])
 
     dwell = 0
     for progress in turns:
@@ -119,7 +123,7 @@ def test_dwell_falls_only_through_progress_and_its_tier_never_outruns_it(turns: 
         assert after == (0 if progress else dwell + 1)
         assert tier_of(after) >= tier_of(dwell) or progress
         dwell = after
-    assert standing_after(6 if kind is not Kind.RESEARCH else 12, kind, ())[0] is Status.BLOCKED_ESCALATION
+    assert standing_after(6 if kind is not Kind.RESEARCH else 12, item, ())[0] is Status.BLOCKED_ESCALATION
 
 
 PLAN = parse_plan(
@@ -202,7 +206,7 @@ def test_a_handoff_is_refused_for_one_reason_and_the_reason_names_the_cure(old: 
 
 
 def ending(state: State, *items: tuple[str, str, str, str]) -> ExitCode:
-    return nothing_runnable(standings(ledger_of(*items), Priority.LOW, lambda _: "x"), state).code
+    return nothing_runnable(standings(ledger_of(*items), Priority.LOW, lambda _: "x", {}), state).code
 
 
 def test_each_ending_has_its_code() -> None:

@@ -93,6 +93,7 @@ ITEM = st.builds(
     goals=TEXTS | st.just(""),
     exit_criteria=TEXTS | st.just(""),
     return_condition=LINE | st.just(""),
+    dwell_limits=st.just(()) | st.sets(st.integers(1, 999), min_size=3, max_size=3).map(lambda s: tuple(sorted(s))),
     attempts=st.lists(ATTEMPT, max_size=3).map(tuple),
 )
 NAME = st.text("abc01", min_size=1, max_size=6)
