@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from ptycho.train.history import Ending, EpochRecord, History, StepRecord
 from ptycho.train.loop import train
-from ptycho.train.options import TrainOptions
+from ptycho.train.options import Clock, TrainOptions
 
-__all__ = ["Ending", "EpochRecord", "History", "StepRecord", "TrainOptions", "train"]
+__all__ = ["Clock", "Ending", "EpochRecord", "History", "StepRecord", "TrainOptions", "train"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +67,8 @@ def train(
     TrainingError
         If a loss or a weight is not finite. The checkpoint of the last whole epoch stays.
     """
-    began = time.perf_counter()
     options = options or TrainOptions()
+    began = options.clock.read()
     _check_request(network, training, validation, options)
     if resume and checkpoint is None:
         raise ConfigError("training: resume: expected the checkpoint to take up, found none; name its file")
@@ -146,7 +145,7 @@ class _Loop:
 
     def _used(self) -> float:
         """Return the seconds since training began."""
-        return time.perf_counter() - self.began
+        return self.options.clock.read() - self.began
 
     def _estimate_left(self, done: int, steps: int) -> float:
         """Return the seconds that the steps left, or the time limit, will take."""

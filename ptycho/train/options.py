@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ptycho.errors import ConfigError
 
-__all__ = ["TrainOptions"]
+__all__ = ["Clock", "TrainOptions"]
 
 STREAM_ABOVE = 10_000  # examples: fewer are computed once and held
 LAST_RATE = 0.01  # of the largest
+
+
+class Clock(StrEnum):
+    """By which time a training is limited."""
+
+    WALL = "wall"
+    PROCESSOR = "processor"
+
+    def read(self) -> float:
+        """Return seconds since a moment that does not change within a process."""
+        return time.perf_counter() if self is Clock.WALL else time.process_time()
 
 
 @dataclass(frozen=True)
@@ -32,8 +45,11 @@ class TrainOptions:
     seed
         Of the order of the examples.
     seconds
-        Of wall-clock time, after which training stops, also in the middle of an epoch; validation of what was
-        reached comes after it. None sets no limit, and equal runs are then equal bit for bit on one machine.
+        After which training stops, also in the middle of an epoch; validation of what was reached comes after it.
+        None sets no limit, and equal runs are then equal bit for bit on one machine.
+    clock
+        What seconds are: of wall-clock time, or of this process's own time on processors, which other work on the
+        machine does not shorten.
     use_streaming
         Whether examples are read where they lie when their batch comes (memory of one batch), or all computed
         before the first step. None reads more than 10,000 where they lie. The losses do not depend on it.
@@ -51,6 +67,7 @@ class TrainOptions:
     patience: int | None = None
     seed: int = 0
     seconds: float | None = None
+    clock: Clock = Clock.WALL
     use_streaming: bool | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +81,9 @@ class TrainOptions:
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"training: {name}: expected a whole number >= {least}, found {value!r}")
+        if self.clock not in set(Clock):
+            raise ConfigError(f"training: clock: expected {' or '.join(Clock)}, found {self.clock!r}")
+        object.__setattr__(self, "clock", Clock(self.clock))
         if not 0 < self.rate <= 1:
             raise ConfigError(f"training: rate: expected a number in (0, 1], found {self.rate!r}")
         if self.seconds is not None and not 0 < self.seconds < math.inf:

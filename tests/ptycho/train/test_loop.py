@@ -14,7 +14,7 @@ import pytest
 from ptycho.archive import load_arrays, save_arrays
 from ptycho.errors import ConfigError, DataError, TrainingError
 from ptycho.nets import Network
-from ptycho.train import Ending, EpochRecord, History, StepRecord, TrainOptions, train
+from ptycho.train import Clock, Ending, EpochRecord, History, StepRecord, TrainOptions, train
 from ptycho.train.checkpoint import load_checkpoint
 
 from .trainee import OPTIONS, Problem, make_problem
@@ -289,6 +289,14 @@ def test_a_limit_shorter_than_an_epoch_leaves_its_first_steps(problem: Problem) 
     history = train(problem.build(), problem.training, None, options)
     assert [record.steps for record in history.epochs] == [1]
     assert history.ending is Ending.SECONDS
+
+
+def test_a_limit_of_processor_time_is_not_used_up_by_waiting(problem: Problem) -> None:
+    options = TrainOptions(epochs=2, batch_size=1, seconds=30.0, clock=Clock.PROCESSOR)
+    began = time.monotonic()
+    history = train(problem.build(), problem.training, None, options, report=lambda _: time.sleep(0.2))
+    assert history.ending is Ending.EPOCHS
+    assert time.monotonic() - began > history.seconds + 1.0
 
 
 def test_every_step_and_epoch_is_reported(problem: Problem) -> None:
