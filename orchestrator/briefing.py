@@ -12,6 +12,7 @@ from orchestrator.facts import Role, TurnRecord
 from orchestrator.layout import hub_path, plan_path
 from orchestrator.policy.dwell import limits_of
 from orchestrator.policy.focus import is_stale
+from orchestrator.policy.signatures import repeated
 from orchestrator.records.ledger import Item
 from orchestrator.state import State
 
@@ -50,6 +51,7 @@ def _item_facts(item: Item, agenda: Agenda, state: State, stamp: datetime) -> di
         "implement": [text for row in (phase.rows if phase else ()) for text in row.implement],
         "verified": list(known.verified),
         "stale": is_stale(item, known.last_iteration, state.iteration),
+        "repeated": [{"failure": failure, "turns": turns} for failure, turns in repeated(known.turns).items()],
         "attempts": sum(turn.phase == phase.letter for turn in engineer_turns) if phase else 0,
         "last_engineer_commit": known.last_engineer_commit or "none",
     }

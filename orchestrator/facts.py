@@ -196,7 +196,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class TurnRecord:
-    """One committed turn, as the journal and the commit's trailers keep it."""
+    """One committed turn, as the journal and the commit's trailers keep it; `failures` are signatures."""
 
     turn: str
     role: Role
@@ -213,6 +213,7 @@ class TurnRecord:
     tree: str
     reasons: tuple[str, ...]
     commit: str = ""
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

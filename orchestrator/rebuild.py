@@ -55,12 +55,13 @@ def _frozen(trailers: Mapping[str, str]) -> dict[str, str] | None:
     return found and found.groupdict()
 
 
-def _measured(git: Git, commit: str, hub: str) -> tuple[str, ...]:
+def _measured(git: Git, commit: str, hub: str) -> dict[str, tuple[str, ...]]:
     """Return what failed after a turn, as its hub has it."""
     try:
-        return tuple(json.loads(git.blob(commit, f"{hub}{MEASURED}") or b"{}").get("failing", ()))
+        measured = json.loads(git.blob(commit, f"{hub}{MEASURED}") or b"{}")
     except ValueError:
-        return ()
+        measured = {}
+    return {key: tuple(measured.get(key, ())) for key in ("failing", "failures")}
 
 
 def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> dict[str, Any]:
@@ -76,12 +77,12 @@ def _payload(git: Git, commit: str, trailers: Mapping[str, str], body: str) -> d
         dwell=int(trailers["Dwell"]),
         phase=trailers.get("Phase", ""),
         verified=tuple(_criteria(trailers)),
-        failing=_measured(git, commit, trailers["Hub"]) if role is Role.ENGINEER else (),
         tests="" if trailers["Tests"] == "none" else trailers["Tests"],
         hub=trailers["Hub"],
         tree=trailers["Verified-Tree"],
         reasons=tuple(line.removeprefix("- ") for line in body.split("\n") if line.startswith("- ")),
         commit=commit,
+        **(_measured(git, commit, trailers["Hub"]) if role is Role.ENGINEER else {"failing": ()}),
     )
     status, note = trailers["Status"], trailers.get("Note", "")
     return {

@@ -115,7 +115,7 @@ def record_to_data(record: TurnRecord) -> dict[str, Any]:
 
 
 def _record(data: Mapping[str, Any]) -> TurnRecord:
-    tuples = {key: tuple(data[key]) for key in ("verified", "failing", "reasons")}
+    tuples = {key: tuple(data.get(key, ())) for key in ("verified", "failing", "reasons", "failures")}
     known = {key: data[key] for key in TurnRecord.__dataclass_fields__ if key in data}
     return TurnRecord(**(known | tuples | {"role": Role(data["role"]), "verdict": Verdict(data["verdict"])}))
 

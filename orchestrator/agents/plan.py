@@ -23,6 +23,10 @@ __all__ = ["carry_out", "main", "supervise", "write_summary"]
 
 def _steps(item: Mapping[str, Any]) -> tuple[Step, ...]:
     steps = []
+    for seen in item["repeated"]:
+        test, _, message = seen["failure"].partition(": ")
+        what = f"Inspect {test}: it failed alike in {seen['turns']} turns in a row ({message}); find out why first."
+        steps.append(Step(StepKind.TEXT, " ".join(what.split())))
     for text in item["implement"]:
         target, _, what = text.partition(" — ")
         path, _, symbol = target.strip("` ").partition("::")

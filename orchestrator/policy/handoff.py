@@ -17,7 +17,8 @@ __all__ = ["HandoffContext", "check_handoff"]
 class HandoffContext:
     """What a handoff is held against.
 
-    `collects` runs pytest's collection for a selector and returns how many tests it found.
+    `collects` runs pytest's collection for a selector and returns how many tests it found; `repeated` are signatures
+    of failures seen twice in a row on the focus, and `last` is the handoff before this one.
     """
 
     runnable: Collection[str]
@@ -26,6 +27,8 @@ class HandoffContext:
     findings: Collection[str]
     open_rows: Collection[str]
     collects: Callable[[str], int]
+    repeated: Collection[str] = ()
+    last: Handoff | None = None
 
 
 def _inside(path: str) -> bool:
@@ -54,6 +57,22 @@ def _selectors(handoff: Handoff, context: HandoffContext) -> list[Breach]:
     ]
 
 
+def _inspection(handoff: Handoff, context: HandoffContext) -> str:
+    """Return how a handoff passes over a failure that keeps coming back, empty when it does not."""
+    if not context.repeated:
+        return ""
+    nodes = [signature.partition(": ")[0] for signature in context.repeated]
+    names = [node.partition("[")[0].rpartition("::")[2].rpartition("/")[2] for node in nodes]
+    steps = [" ".join(filter(None, (s.text, s.path, s.symbol, s.command))) for s in handoff.do_now]
+    said = " ".join([*steps, handoff.rationale])
+    failed = f"{next(iter(context.repeated))!r} was seen in two turns in a row"
+    if not any(name in said for name in names):
+        return f"{failed}, and the handoff does not name {' or '.join(names[:3])}"
+    if context.last and context.last.focus == handoff.focus and context.last.do_now == handoff.do_now:
+        return f"{failed}, and Do Now is the one of the last handoff"
+    return ""
+
+
 def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[Breach, ...]:
     """Return what speaks against the handoff, nothing when it is good."""
     if handoff.focus not in context.runnable:
@@ -64,6 +83,9 @@ def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[Breach, ..
     work = _runnable_work(handoff, context)
     if work:
         found.append(breach("HANDOFF-WORK", work, HANDOFF))
+    inspection = _inspection(handoff, context)
+    if inspection:
+        found.append(breach("HANDOFF-INSPECT", inspection, HANDOFF))
     found += [
         breach("HANDOFF-PATH", f"Do Now names {step.path!r}, which is not inside the repository", HANDOFF)
         for step in handoff.do_now

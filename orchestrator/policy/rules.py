@@ -100,6 +100,13 @@ _HANDOFFS = (
         "findings cited that nobody had written down",
     ),
     Rule(
+        "HANDOFF-INSPECT",
+        Severity.REFUSE,
+        "A failure seen in two turns in a row is looked into: the next handoff names its test and has another Do Now.",
+        "name the test under Do Now or Priorities, and hand over an inspection or another approach",
+        "the same broken test handed over with the same words until the evening was gone",
+    ),
+    Rule(
         "HANDOFF-REWRITTEN",
         Severity.REFUSE,
         "Every supervisor turn writes its own handoff.",

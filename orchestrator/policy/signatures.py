@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["is_announced", "masked"]
+from orchestrator.facts import Facts, Role, TurnRecord
+
+__all__ = ["is_announced", "masked", "repeated", "signatures_of"]
 
 _LONGEST = 300
 _MASKS = (
@@ -21,6 +24,35 @@ def masked(cause: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text[:_LONGEST]
+
+
+def signatures_of(facts: Facts) -> tuple[str, ...]:
+    """Return ``test: exception: message`` of everything that failed in a turn and is not the machine's fault."""
+    runs = [*facts.tests, *(row.tests for row in facts.rows if row.tests)]
+    found = [
+        f"{node}: {masked(run.causes.get(node, ''))}"
+        for run in runs
+        for node in run.failing
+        if not run.excused.get(node, "").startswith("environment")
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def repeated(turns: Sequence[TurnRecord]) -> dict[str, int]:
+    """Return what failed alike in an item's last two engineer turns or more, with their number.
+
+    Nothing is repeated while the failing tests become fewer: the last of these turns was no progress.
+    """
+    worked = [turn for turn in turns if turn.role is Role.ENGINEER]
+    if not worked or worked[-1].progress:
+        return {}
+    found = {}
+    for signature in worked[-1].failures:
+        others = (number for number, turn in enumerate(reversed(worked)) if signature not in turn.failures)
+        times = next(others, len(worked))
+        if times > 1:
+            found[signature] = times
+    return found
 
 
 def is_announced(cause: str, announced: str) -> bool:

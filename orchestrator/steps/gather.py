@@ -17,6 +17,7 @@ from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS
 from orchestrator.policy.fences import classify, crossing
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.policy.rules import Breach, Severity, breach
+from orchestrator.policy.signatures import repeated
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
 from orchestrator.steps.base import Turn
@@ -162,6 +163,8 @@ def _check_supervisor(turn: Turn) -> Turn:
         findings={finding.id for finding in agenda.findings},
         open_rows=[row.id for row in rows],
         collects=collects,
+        repeated=tuple(repeated(turn.state.item(focus.id).turns)) if focus else (),
+        last=parse_handoff(turn.base_text(HANDOFF), HANDOFF),
     )
     turn = _with_refusals(turn, [*found, *check_handoff(handoff, context)])
     changes = turn.facts.changes if turn.tree == turn.facts.tree else _changes(turn, turn.tree)

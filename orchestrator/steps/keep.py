@@ -35,7 +35,9 @@ def _hub(turn: Turn, record: TurnRecord) -> dict[str, bytes | None]:
 def _measured(turn: Turn, record: TurnRecord) -> str:
     """Return what the harness measured, as the hub keeps it; the changed paths are in the commit itself."""
     facts = asdict(replace(turn.facts, changes=()))
-    return json.dumps({**facts, "failing": record.failing}, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps({**facts, "failing": record.failing, "failures": record.failures}, indent=1, sort_keys=True) + "\n"
+    )
 
 
 def _blocker(turn: Turn, record: TurnRecord) -> str:

@@ -19,7 +19,7 @@ from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.fences import classify, matches
 from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_supervisor
-from orchestrator.policy.signatures import is_announced
+from orchestrator.policy.signatures import is_announced, signatures_of
 from orchestrator.records.handoff import announced_failures
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import parse_plan
@@ -163,6 +163,7 @@ def judge(turn: Turn) -> Turn:
         hub=turn.hub,
         tree=turn.tree,
         reasons=judgement.reasons,
+        failures=signatures_of(turn.facts),
     )
     turn = replace(turn, record=record, frozen=frozen, status=status.value, note=note)
     turn.session.journal.append("turn.verified", turn.payload())

@@ -374,3 +374,26 @@ def test_a_test_announced_is_progress_once_then_code_that_it_runs_and_never_a_te
     assert "1 failing: tests/test_new.py::test_six" in reasons[1:4]
     assert "production code changed and 1 mapped tests pass and execute calc.py::mean" in reasons
     assert [reason.rpartition("[")[2] for reason in reasons[-2:]] == ["PROGRESS-TESTS]", "PROGRESS-CODE]"], reasons
+
+
+def test_a_failure_seen_twice_is_named_to_the_next_supervisor_and_its_handoff_has_to_answer(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    actor = make_actor(
+        """
+def galph():
+    seen = item["repeated"]
+    item["repeated"] = [] if not facts["refusals"] else seen
+    supervise(facts, work)
+
+def ralph():
+    write("calc.py", "def mean(values):\\n    return {0} - 1\\n".format(facts["iteration"]))
+    say("Did what the handoff asks.")
+"""
+    )
+    done = play(project, actor, iterations=3)
+    assert done.said.count("[HANDOFF-INSPECT]") == 1, done.said
+    handoff = project.git("show", "loop/run-1~1:input.md")
+    assert "1. Inspect plans/active/MEAN-FIX-001/acceptance/test_mean.py::test_the_mean_of_" in handoff
+    assert "failed alike in 2 turns in a row (AssertionError: assert <number> == <number>" in handoff

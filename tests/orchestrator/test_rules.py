@@ -39,6 +39,7 @@ PROOFS = {
     "HANDOFF-BRANCH": (HANDOFF_FIRES, HANDOFF_SILENT),
     "HANDOFF-HUB": (HANDOFF_FIRES, HANDOFF_SILENT),
     "HANDOFF-FINDING": (HANDOFF_FIRES, HANDOFF_SILENT),
+    "HANDOFF-INSPECT": (HANDOFF_FIRES, HANDOFF_SILENT),
     "HANDOFF-REWRITTEN": (f"{TESTS}/test_cheats.py::test_a_supervisor_that_leaves_nothing_is_refused", HONEST),
     "MEMORY-ENTRY": (f"{TESTS}/test_cheats.py::test_a_supervisor_that_leaves_nothing_is_refused", HONEST),
     "MEMORY-GRAMMAR": (LINT_FIRES, LINT_SILENT),
@@ -60,15 +61,16 @@ PROOFS = {
 }
 """The test that shows a rule fire, which names it, and the one that shows it silent."""
 
-HANDOFF = """Focus: FIX-A-001 — fix it
+DO_NOW = """1. Implement: calc.py::mean — make it a mean, see what test_mean compares
+2. Test: pytest tests/test_a.py"""
+HANDOFF = f"""Focus: FIX-A-001 — fix it
 Branch: loop/run-1
 Mapped tests:
 - tests/test_a.py
 Artifacts: plans/active/FIX-A-001/reports/2026-01-01T000000Z/
 Findings Applied: CONFIG-001
 Do Now:
-1. Implement: calc.py::mean — make it a mean
-2. Test: pytest tests/test_a.py
+{DO_NOW}
 """
 CONTEXT = HandoffContext(
     runnable=["FIX-A-001"],
@@ -77,6 +79,8 @@ CONTEXT = HandoffContext(
     findings={"CONFIG-001"},
     open_rows=["A1"],
     collects=lambda selector: 0 if "none" in selector else 3,
+    repeated=["tests/test_a.py::test_mean[2]: AssertionError: assert <number> == <number>"],
+    last=parse_handoff("Focus: FIX-A-001 — fix it\nDo Now:\n1. Test: `test_mean`\n"),
 )
 
 
@@ -123,7 +127,9 @@ def test_every_rule_says_what_it_demands_and_ends_in_a_cure() -> None:
     [
         ("HANDOFF-FOCUS", "FIX-A-001 — fix it", "FIX-B-001 — another"),
         ("HANDOFF-FOCUS", "Focus: FIX-A-001 — fix it\n", ""),
-        ("HANDOFF-WORK", "1. Implement: calc.py::mean — make it a mean\n2. Test: pytest tests/test_a.py", "1. Think."),
+        ("HANDOFF-WORK", DO_NOW, "1. Think of test_mean."),
+        ("HANDOFF-INSPECT", DO_NOW, "1. Test: `test_mean`"),
+        ("HANDOFF-INSPECT", "test_mean", "it"),
         ("HANDOFF-PATH", "calc.py::mean", "../calc.py::mean"),
         ("HANDOFF-SELECTOR", "- tests/test_a.py", "- tests/test_none.py"),
         ("HANDOFF-BRANCH", "loop/run-1", "main"),

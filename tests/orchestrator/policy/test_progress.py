@@ -22,6 +22,7 @@ from orchestrator.facts import (
 )
 from orchestrator.policy.progress import Judgement, gained_by_tests, is_gain, judge_engineer
 from orchestrator.policy.rules import Rulebook
+from orchestrator.policy.signatures import is_announced, masked, repeated, signatures_of
 
 
 def run_of(passed: int, failed: int, **changes: object) -> TestRun:
@@ -135,3 +136,49 @@ def test_tests_alone_were_the_last_progress_whatever_came_after_them() -> None:
     assert gained_by_tests([by_code, by_tests, turn(False, "nothing")])
     assert not gained_by_tests([by_tests, by_code, turn(False, "nothing")])
     assert not gained_by_tests([])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("KeyError: 'a'", "KeyError: 'b'", False),
+        ("AssertionError: assert 3 == -4.5e3", "AssertionError: assert 17 == 0.2", True),
+        ("ValueError: at 0x7f3a in /tmp/pytest-of-u/pytest-3/x", "ValueError: at 0x9 in /var/tmp/another/y", True),
+        ("OSError: commit 3f2a9c1 is gone", "OSError: commit 77ab01de2 is gone", True),
+        ("AssertionError: assert a1 == b2", "AssertionError: assert a1 == b3", False),
+        ("TypeError: 3 arguments", "ValueError: 3 arguments", False),
+    ],
+)
+def test_a_signature_tells_faults_apart_and_not_their_numbers_and_places(one: str, other: str, same: bool) -> None:
+    assert (masked(one) == masked(other)) is same
+
+
+def test_an_announced_failure_has_the_exception_and_part_of_the_message() -> None:
+    cause = "ValueError: expected 3 rows, came 4\nin /tmp/a/b"
+    assert is_announced(cause, "ValueError: expected 7 rows")
+    assert is_announced(cause, "ValueError")
+    assert not is_announced(cause, "TypeError")
+    assert not is_announced(cause, "ValueError: expected columns")
+    assert not is_announced(cause, "")
+
+
+def series(*turns: tuple[bool, Collection[str]]) -> list[TurnRecord]:
+    """Turns of an engineer that failed so, each behind one of the supervisor."""
+    handoff = replace(turn(False), role=Role.SUPERVISOR)
+    return [each for progress, failed in turns for each in (handoff, replace(turn(progress), failures=tuple(failed)))]
+
+
+def test_a_failure_is_repeated_when_it_comes_back_without_progress() -> None:
+    assert repeated(series((False, "ab"), (False, "bc"))) == {"b": 2}
+    assert repeated(series((False, "b"), (True, "b"), (False, "b"))) == {"b": 3}
+    assert repeated(series((False, "b"), (False, "a"), (False, "b"))) == {}
+    assert repeated(series((False, "b"))) == repeated([]) == {}
+    falling = [[str(n) for n in range(number)] for number in (51, 46, 43, 41, 38, 35, 24, 16)]
+    for end in range(1, len(falling)):
+        assert repeated(series(*((True, failed) for failed in falling[: end + 1]))) == {}
+
+
+def test_what_the_machine_lacks_has_no_signature() -> None:
+    excused = {"t::0": "environment: no lib", "t::1": "pre-existing: so"}
+    run = run_of(0, 3, causes={"t::1": "A: 1", "t::2": "B: 2"}, excused=excused)
+    assert signatures_of(replace(CODE, tests=(run, run))) == ("t::1: A: <number>", "t::2: B: <number>")
