@@ -88,7 +88,8 @@ class TestRun:
     """One pytest run by the harness: counts as pytest reported them, what failures say, and the tree they hold for.
 
     `causes` are exception and message by failing test; `excused` tells of those that are not charged, why; `fixed`
-    failed before and pass now; `executed` are the changed functions (`path::name`) that tests which passed have run.
+    failed before and pass now; `not_run` were skipped and the plan allows it; `executed` are the changed functions
+    (`path::name`) that tests which passed have run.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
@@ -108,9 +109,15 @@ class TestRun:
     causes: Mapping[str, str] = field(default_factory=dict)
     excused: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
     executed: tuple[str, ...] = ()
     note: str = ""
     counts: bool = True
+
+    @property
+    def counted(self) -> str:
+        """What passed and what was allowed not to run, as every count shows it."""
+        return f"{self.passed} passed" + (f", {len(self.not_run)} not run" if self.not_run else "")
 
     @property
     def charged(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ _ROW = re.compile(r"\b([A-Z](?:\.?[A-Z])?\d+)\b[^.;]*?\b(?:verified|holds|is met
 
 
 def _tally(run: TestRun) -> Tally:
-    return Tally(passed=run.passed, failed=run.failed, skipped=run.skipped, collected=run.collected)
+    return Tally(passed=run.passed, failed=run.failed, skipped=run.skipped + len(run.not_run), collected=run.collected)
 
 
 def _test_claims(line: str, runs: Sequence[TestRun]) -> list[tuple[str, str, bool]]:

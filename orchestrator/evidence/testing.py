@@ -55,6 +55,8 @@ class TestBench:
         Tests that failed before: a run says which of them pass now.
     code : CodeDiff
         Changed functions: a run that watches says which of them were executed.
+    allow_skip : collection of str
+        What the plan says in `Allow-skip:`; a test named there that skips is "not run".
     """
 
     __test__ = False
@@ -68,6 +70,7 @@ class TestBench:
     should_stop: Callable[[], bool] | None = None
     earlier: Collection[str] = ()
     code: CodeDiff = field(default_factory=CodeDiff)
+    allow_skip: Collection[str] = ()
 
     def pytest(self, arguments: Sequence[str], log: Path, report: Path, *, watch: bool = False) -> ChildResult:
         """One pytest child in the checkout, with the harness's probe loaded from outside of it."""
@@ -193,7 +196,10 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     if foreign:
         note = "code under test was not imported from the checkout: " + "; ".join(foreign)
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))
-    skipped = tuple(sorted(node for node, outcome in outcomes.items() if outcome in {"skipped", "xpassed"}))
+    skips = sorted(node for node, outcome in outcomes.items() if outcome in {"skipped", "xpassed"})
+    allowed = {entry.partition(" — ")[0].strip("` ") for entry in bench.allow_skip}
+    not_run = tuple(node for node in skips if node in allowed and outcomes[node] == "skipped")
+    skipped = tuple(node for node in skips if node not in not_run)
     run = TestRun(
         selectors=tuple(selectors),
         collected=collected,
@@ -206,6 +212,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
         tree=tree,
         failing=tuple(failing),
         skipped_nodes=skipped,
+        not_run=not_run,
         imported_from=found["imported_from"],
         messages=found["messages"],
         causes=found["causes"],

@@ -64,7 +64,7 @@ def _shown(result: RowResult) -> str:
     more = len(found) - _VALUES_SHOWN
     found[_VALUES_SHOWN:] = [f"{more} more hold"] if more > 0 else []
     if result.tests:
-        found.append(f"{result.tests.passed} passed")
+        found.append(result.tests.counted)
     return f"{result.row} verified" + (f" ({'; '.join(found)})" if found else "")
 
 
@@ -88,6 +88,8 @@ def _by_code(facts: Facts, failing: Collection[str], failing_before: Collection[
         if not against and not executed and not facts.code.other:
             against = breach("PROGRESS-EXECUTED", f"no mapped test that passes executes {_some(facts.code.names)}")
         ran = f" and execute {_some(executed)}" if executed else ""
+        not_run = list(dict.fromkeys(node for run in facts.tests for node in run.not_run))
+        ran += f"; not run: {_some(not_run)}" if not_run else ""
         yield f"production code changed and {sum(run.passed for run in facts.tests)} mapped tests pass{ran}", against
 
 

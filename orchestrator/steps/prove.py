@@ -60,7 +60,7 @@ def verify(turn: Turn) -> Turn:
     code = code_diff(turn.base_text, turn.text, _of_class(turn, PathClass.PRODUCTION))
     known = turn.state.item(turn.item.id)
     verification = Verification(
-        bench=replace(turn.bench, earlier=known.failing, code=code),
+        bench=replace(turn.bench, earlier=known.failing, code=code, allow_skip=_allowed_skips(turn)),
         git=session.worktree.git,
         store=session.workspace.store,
         tree=turn.tree,
@@ -81,6 +81,11 @@ def verify(turn: Turn) -> Turn:
     claims = check_claims(sentences, path, tests, results)
     facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
     return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
+
+
+def _allowed_skips(turn: Turn) -> tuple[str, ...]:
+    plan = turn.agenda.plans.get(turn.item.id)
+    return tuple(entry for row in (plan.rows if plan else ()) for entry in row.allow_skip)
 
 
 def _of_class(turn: Turn, kind: PathClass) -> tuple[PathChange, ...]:
@@ -113,7 +118,9 @@ def _tests_line(turn: Turn) -> str:
     runs: list[TestRun] = [*turn.facts.tests, *(row.tests for row in turn.facts.rows if row.tests)]
     if not runs:
         return ""
-    return f"{sum(run.passed for run in runs)}/{sum(run.collected for run in runs)} passed"
+    not_run, skipped = sum(len(run.not_run) for run in runs), sum(run.skipped for run in runs)
+    line = f"{sum(run.passed for run in runs)}/{sum(run.collected for run in runs)} passed"
+    return line + (f", {not_run} not run" if not_run else "") + (f", {skipped} skipped" if skipped else "")
 
 
 def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status, str]:

@@ -315,6 +315,10 @@ def test_a_skipped_test_is_not_passed_unless_the_plan_allows_it(make_project: Ma
     project.commit()
     done = make_fresh(project, make_actor(""))
     assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
+    assert "A1 verified (2 passed, 1 not run)" in done.said
+    message = project.git("log", "-1", "--format=%B", "loop/run-2")
+    assert "Tests: 2/3 passed, 1 not run" in message
+    assert "(2 passed, 1 not run)" in project.git("show", f"loop/run-2:{FIX}/summary.md")
 
 
 def test_status_words_and_dwell_that_an_agent_wrote_are_put_back(make_project: Make, make_actor: Actor) -> None:

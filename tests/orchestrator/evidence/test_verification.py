@@ -36,7 +36,10 @@ def child():
 
 START = {
     "calc.py": CALC,
-    "tests/test_calc.py": "from calc import mean\n\ndef test_mean():\n    assert mean([]) == 0\n",
+    "tests/test_calc.py": (
+        "import pytest\nfrom calc import mean\n\ndef test_mean():\n    assert mean([]) == 0\n\n"
+        "@pytest.mark.skip\ndef test_later():\n    assert False\n"
+    ),
     "tests/test_old.py": "def test_old():\n    assert 1 == 2\n\ndef test_file():\n    open('no such file')\n",
     "tests/test_foreign.py": "import no_such_library\n\ndef test_foreign():\n    assert True\n",
 }
@@ -66,6 +69,7 @@ def verify(tmp_path: Path) -> Callable[[Mapping[str, str]], Verification]:
             scratch=tmp_path / "scratch",
             forbidden=tmp_path / "forbidden",
             seconds=60,
+            allow_skip=("`tests/test_calc.py::test_later` — when there is a beam",),
             code=code_diff(lambda path: START.get(path, ""), lambda path: files[path], changes),
         )
         return Verification(
@@ -110,6 +114,9 @@ def test_failures_of_before_and_of_the_machine_are_not_charged_and_others_are(
     verification = verify({"calc.py": right})
     (run,) = verification.mapped_tests(["tests"])
     assert run.ok, run
+    assert (run.counted, run.skipped) == ("1 passed, 1 not run", 0)
+    without = replace(verification, bench=replace(verification.bench, allow_skip=()))
+    assert not without.mapped_tests(["tests/test_calc.py"])[0].ok
     assert {node: why.partition(":")[0] for node, why in run.excused.items()} == {
         "tests/test_old.py::test_old": "pre-existing",
         "tests/test_old.py::test_file": "environment",
