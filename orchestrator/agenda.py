@@ -12,8 +12,10 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError
 from orchestrator.git import Git
 from orchestrator.layout import FINDINGS, LEDGER, plan_path
-from orchestrator.policy.closure import is_complete, open_phase, open_rows
+from orchestrator.policy.closure import is_complete, open_criteria, open_phase, open_rows
+from orchestrator.policy.dwell import limits_of
 from orchestrator.policy.focus import Standing, candidates, check_circle, find_strangers, standings
+from orchestrator.policy.rules import breach
 from orchestrator.records.findings import Finding, parse_findings
 from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_ledger
 from orchestrator.records.plan import Phase, Plan, Row, parse_plan
@@ -68,6 +70,19 @@ def _plan_obstacle(plan: Plan) -> str:
         return str(plan.problems[0])
     if unsupported:
         return f"{plan.path}:{unsupported.line}: `Recheck:` is not acted on yet; let the row's `Run:` be repeatable"
+    return ""
+
+
+def _find_twin(item: Item, ledger: Ledger, plans: Mapping[str, Plan], state: State) -> str:
+    """Return what stands still and has every open criterion of an item among its own; empty where nothing does."""
+    for other in ledger.items:
+        known = state.item(other.id)
+        stuck = other.status in {Status.BLOCKED, Status.BLOCKED_ESCALATION} and known.dwell >= limits_of(other)[1]
+        if stuck and other.id in plans and item.id in plans:
+            own = open_criteria(plans[item.id], state.item(item.id).verified)
+            if own and own <= open_criteria(plans[other.id], known.verified):
+                found = f"its open rows are those of {other.id}, which is {other.status.value}"
+                return breach("DWELL-TWIN", found).text
     return ""
 
 
@@ -137,5 +152,9 @@ def read_agenda(read: Reader, state: State, config: Config) -> Agenda:
         item.id: parse_plan(plan_text, plan_path(item)) for item in ledger.items if (plan_text := read(plan_path(item)))
     }
     lowest = Priority.LOW if config.focus else Priority[config.priority.upper()]
-    found = standings(ledger, lowest, lambda item: _obstacle(item, plans.get(item.id), state, config), resolved)
+
+    def further(item: Item) -> str:
+        return _obstacle(item, plans.get(item.id), state, config) or _find_twin(item, ledger, plans, state)
+
+    found = standings(ledger, lowest, further, resolved)
     return Agenda(ledger, plans, tuple(findings), found, candidates(found))

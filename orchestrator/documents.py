@@ -64,7 +64,7 @@ def ledger_after(text: str, record: TurnRecord, known: Mapping[str, ItemState]) 
             text = with_status(text, item.id, Status(state.status), state.note)
         if state.priority and item.priority.label != state.priority:
             text = with_priority(text, item.id, Priority[state.priority.upper()])
-    return with_reports_hub(text, record.focus, f"`{record.hub}`")
+    return with_reports_hub(text, record.focus, f"`{record.hub}`") if record.has_focus else text
 
 
 def _next(record: TurnRecord, note: str) -> str:

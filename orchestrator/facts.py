@@ -31,6 +31,7 @@ class Role(StrEnum):
 
     SUPERVISOR = "galph"
     ENGINEER = "ralph"
+    REVIEWER = "reviewer"
 
 
 class PathClass(StrEnum):
@@ -51,6 +52,8 @@ class Verdict(StrEnum):
     REFUSED = "refused"  # a claim is contradicted, a rule is broken or a mapped test fails
     FAILED = "failed"  # the agent's process failed; the tree stays as it was
     HANDOFF = "handoff"  # a supervisor's turn that leaves a valid handoff
+    SELECTION = "selection"  # a supervisor's turn that only reviews or plans, and hands nothing over
+    REVIEW = "review"  # a reviewer's turn that leaves its review
 
 
 class RowVerdict(StrEnum):
@@ -221,6 +224,11 @@ class TurnRecord:
     reasons: tuple[str, ...]
     commit: str = ""
     failures: tuple[str, ...] = ()
+
+    @property
+    def has_focus(self) -> bool:
+        """Whether the turn was one on an item; `focus` only says what else it was for where it was not."""
+        return self.verdict not in {Verdict.SELECTION, Verdict.REVIEW}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,26 @@
-"""Supervisor and engineer as data: both run through the same steps, and differ only in what stands here."""
+"""Supervisor, engineer and reviewer as data: all run through the same steps, and differ in what stands here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from orchestrator.facts import PathClass, Role
 from orchestrator.layout import ARCHIVES, HANDOFF, LEDGER, MEMORY
 
-__all__ = ["ENGINEER", "SUPERVISOR", "RoleSpec"]
+__all__ = ["ENGINEER", "REVIEW", "REVIEWER", "REVIEW_FILE", "SELECTION", "SUPERVISOR", "Leaving", "RoleSpec"]
+
+SELECTION = "FOCUS_SELECTION"  # stands for a focus in a supervisor's turn that hands nothing over
+REVIEW = "REVIEW"  # stands for a focus in a reviewer's turn
+REVIEW_FILE = "agent/review.md"  # in the turn's hub
+
+
+class Leaving(StrEnum):
+    """What a turn ends in: a handoff, evidence, or a review in the `agent/` folder of its hub."""
+
+    HANDOFF = "handoff"
+    EVIDENCE = "evidence"
+    REVIEW = "review"
 
 
 @dataclass(frozen=True)
@@ -24,15 +37,25 @@ class RoleSpec:
         Documents the role does not write.
     fenced_kinds : tuple of PathClass
         Classes of paths the role does not write.
-    writes_handoff : bool
-        Whether the turn ends in a handoff (else in evidence).
+    leaves : Leaving
+        What the turn ends in.
     """
 
     role: Role
     prompt: str
     fenced_files: tuple[str, ...]
     fenced_kinds: tuple[PathClass, ...]
-    writes_handoff: bool
+    leaves: Leaving
+
+    @property
+    def writes_handoff(self) -> bool:
+        """Whether the turn ends in a handoff."""
+        return self.leaves is Leaving.HANDOFF
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the turn ends in evidence."""
+        return self.leaves is Leaving.EVIDENCE
 
 
 SUPERVISOR = RoleSpec(
@@ -40,12 +63,19 @@ SUPERVISOR = RoleSpec(
     prompt="supervisor.md",
     fenced_files=tuple(ARCHIVES.values()),
     fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.EVIDENCE),
-    writes_handoff=True,
+    leaves=Leaving.HANDOFF,
 )
 ENGINEER = RoleSpec(
     role=Role.ENGINEER,
     prompt="engineer.md",
     fenced_files=(HANDOFF, MEMORY, LEDGER, *ARCHIVES.values()),
     fenced_kinds=(PathClass.EVIDENCE,),
-    writes_handoff=False,
+    leaves=Leaving.EVIDENCE,
+)
+REVIEWER = RoleSpec(
+    role=Role.REVIEWER,
+    prompt="reviewer.md",
+    fenced_files=(),
+    fenced_kinds=tuple(PathClass),
+    leaves=Leaving.REVIEW,
 )

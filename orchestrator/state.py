@@ -82,7 +82,8 @@ class State:
     `harness` is the process that opened the run last. `taken` holds the ids of all requests people made; of what they
     asked, `paused` and `stop_asked` hold the reason (empty: not asked), `more_iterations` and `more_minutes` widen
     this call's limits, `approvals` are pairs of item and commit not yet brought in, `inputs` wait for a supervisor.
-    `synced` is the commit of another branch that was merged in last.
+    `synced` is the commit of another branch that was merged in last; `reviewed` the iteration after which a reviewer
+    worked last, `review` its turn until a supervisor has seen it.
     """
 
     run: RunInfo | None = None
@@ -103,6 +104,8 @@ class State:
     approvals: tuple[tuple[str, str], ...] = ()
     inputs: tuple[UserInput, ...] = ()
     synced: str = ""
+    reviewed: int = 0
+    review: TurnRecord | None = None
 
     def item(self, item_id: str) -> ItemState:
         """State of one item; an empty one when the run has not touched it."""
@@ -164,6 +167,25 @@ def _verified(state: State, data: Mapping[str, Any]) -> State:
 
 def _committed(state: State, data: Mapping[str, Any]) -> State:
     record = _record(data["record"])
+    state = _on_item(state, record, data) if record.has_focus else state
+    return _with(
+        state,
+        turns=(*state.turns, record),
+        open_turn=None,
+        open_handoff=record if record.verdict is Verdict.HANDOFF else None,
+        **_heard(state, record),
+    )
+
+
+def _heard(state: State, record: TurnRecord) -> dict[str, Any]:
+    """Return what a committed turn changes beside its item: who failed before, and what was answered."""
+    if record.role is Role.REVIEWER:
+        return {"reviewed": record.iteration, "review": record}
+    changes: dict[str, Any] = {"failures": {**state.failures, record.role.value: 0}}
+    return changes | ({"inputs": (), "review": None} if record.role is Role.SUPERVISOR else {})
+
+
+def _on_item(state: State, record: TurnRecord, data: Mapping[str, Any]) -> State:
     item = state.item(record.focus)
     changes: dict[str, Any] = {
         "turns": (*item.turns, record),
@@ -181,16 +203,7 @@ def _committed(state: State, data: Mapping[str, Any]) -> State:
         }
     if data.get("frozen"):
         changes["frozen"] = Frozen(data["frozen"]["rows"], data["frozen"]["evaluators"])
-    state = _with_item(state, record.focus, **changes)
-    handoff = record if record.role is Role.SUPERVISOR else None
-    return _with(
-        state,
-        turns=(*state.turns, record),
-        open_turn=None,
-        open_handoff=handoff,
-        failures={**state.failures, record.role.value: 0},
-        inputs=() if handoff else state.inputs,
-    )
+    return _with_item(state, record.focus, **changes)
 
 
 def _abandoned(state: State, data: Mapping[str, Any]) -> State:
@@ -198,6 +211,8 @@ def _abandoned(state: State, data: Mapping[str, Any]) -> State:
     if data["interrupted"]:  # the iteration is taken up again under its number
         return _with(state, iteration=left.iteration_before) if left else state
     role = data["role"]
+    if role == Role.REVIEWER:  # nobody waits for a review: the next one is due as if this one had been left
+        return _with(state, reviewed=state.iteration)
     state = _with(state, open_handoff=None, failures={**state.failures, role: state.failures.get(role, 0) + 1})
     charge = data["charge"]
     if charge is None:

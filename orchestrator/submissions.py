@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.evidence.criteria import rows_digest
 from orchestrator.layout import LEDGER, MEMORY
+from orchestrator.policy.rules import breach
 from orchestrator.records.findings import parse_findings
 from orchestrator.records.ledger import Status, parse_ledger, with_status
 from orchestrator.records.memory import MemoryEntry, parse_memory
@@ -12,7 +13,7 @@ from orchestrator.records.summary import TurnSummary, parse_summary
 
 __all__ = ["changed_rows", "find_new_entry", "lost_findings", "new_sentences", "standing_items"]
 
-_PROPOSED = "proposed by the supervisor; `reopen` takes it up"
+_PROPOSED = breach("DWELL-PROPOSAL", "proposed by the supervisor").text
 
 
 def find_new_entry(before: str, after: str) -> tuple[MemoryEntry | None, str]:

@@ -75,7 +75,7 @@ def _take(step: Step, turn: Turn) -> Turn:
 
 def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
     """Return what an abandoned turn costs its focus: an engineer's counts as an iteration without progress."""
-    if failure.interrupted or turn.role.writes_handoff or turn.focus is None:
+    if failure.interrupted or not turn.role.is_measured or turn.focus is None:
         return None
     known = turn.state.item(turn.focus.id)
     dwell = dwell_after(known.dwell, progress=False)

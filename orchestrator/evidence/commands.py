@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.errors import EvidenceError
 from orchestrator.records.handoff import OPTIONS_WITH_VALUE
 
-__all__ = ["resolve_command", "selected_paths", "split_test", "words_of"]
+__all__ = ["plain_words", "resolve_command", "selected_paths", "split_test", "words_of"]
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 
@@ -45,6 +45,16 @@ def words_of(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise EvidenceError(f"command {text!r} cannot be split into words: {error}") from error
+
+
+def plain_words(text: str) -> tuple[str, ...]:
+    """Return the words of a command without what starts pytest, to compare it with another."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return (text,)
+    words = words[2:] if words[:2] in (["python", "-m"], ["python3", "-m"]) else words
+    return tuple(words[1:] if words[:1] == ["pytest"] else words)
 
 
 def split_test(test: str) -> tuple[list[str], list[str]]:

@@ -6,12 +6,18 @@ from collections.abc import Collection
 
 from orchestrator.records.plan import Phase, Plan, Row, RowState
 
-__all__ = ["is_complete", "open_phase", "open_rows", "ticks"]
+__all__ = ["is_complete", "open_criteria", "open_phase", "open_rows", "ticks"]
 
 
 def open_rows(phase: Phase, verified: Collection[str]) -> tuple[Row, ...]:
     """Machine rows of the phase that are not verified yet, in the plan's order."""
     return tuple(row for row in phase.rows if row.is_runnable and row.id not in verified)
+
+
+def open_criteria(plan: Plan, verified: Collection[str]) -> frozenset[tuple[str | None, str | None, frozenset[str]]]:
+    """Return what a machine would have to find for the plan to be complete, whatever its rows are called."""
+    rows = (row for phase in plan.phases for row in open_rows(phase, verified))
+    return frozenset((row.run, row.test, frozenset(row.expects)) for row in rows)
 
 
 def open_phase(plan: Plan, verified: Collection[str]) -> Phase | None:

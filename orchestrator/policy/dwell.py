@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.records.conditions import machine_can_tell
+from orchestrator.policy.rules import breach
 from orchestrator.records.ledger import Item, Kind, Status
 
 __all__ = ["GRANTED", "dwell_after", "limits_of", "standing_after"]
@@ -37,7 +37,7 @@ def standing_after(dwell: int, item: Item, reasons: Sequence[str], granted: int 
     if dwell < min(max(blocked, granted), escalated):
         return Status.IN_PROGRESS, ""
     why = reasons[0] if reasons else "no progress"
-    status = Status.BLOCKED_ESCALATION if dwell >= escalated else Status.BLOCKED
-    comes_back = status is Status.BLOCKED and machine_can_tell(item.conditions)
-    decides = "until then `clear` lets it go on" if comes_back else "a person decides: `clear` lets it go on"
-    return status, f"{dwell} iterations without progress, the last one: {why}; {decides}"
+    found = f"{dwell} iterations without progress, the last one: {why}"
+    if dwell >= escalated:
+        return Status.BLOCKED_ESCALATION, breach("DWELL-ESCALATION", found).text
+    return Status.BLOCKED, breach("DWELL-STILL", found).text

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from orchestrator.facts import Role, TurnRecord, Verdict
 from orchestrator.layout import HANDOFF
 from orchestrator.policy.rules import Breach, breach
 from orchestrator.records.handoff import Handoff, StepKind
 
-__all__ = ["HandoffContext", "check_handoff"]
+__all__ = ["HandoffContext", "check_handoff", "check_selection"]
 
 
 @dataclass(frozen=True)
 class HandoffContext:
     """What a handoff is held against.
 
-    `collects` runs pytest's collection for a selector and returns how many tests it found; `repeated` are signatures
-    of failures seen twice in a row on the focus, and `last` is the handoff before this one.
+    `collects` runs pytest's collection for a selector and returns how many tests it found; `is_open` tells whether a
+    command is that of an open row; `repeated` are signatures of failures seen twice in a row on the focus; `last` is the
+    handoff before this one. An item that `stands_still` needs a handoff that works on one of its criteria.
     """
 
     runnable: Collection[str]
@@ -29,6 +31,8 @@ class HandoffContext:
     collects: Callable[[str], int]
     repeated: Collection[str] = ()
     last: Handoff | None = None
+    is_open: Callable[[str], bool] = lambda _command: False
+    stands_still: bool = False
 
 
 def _inside(path: str) -> bool:
@@ -46,6 +50,14 @@ def _runnable_work(handoff: Handoff, context: HandoffContext) -> str:
     if StepKind.IMPLEMENT in kinds:
         return "Do Now implements something but maps no test"
     return "Do Now has nothing runnable"
+
+
+def _works_on_criterion(handoff: Handoff, context: HandoffContext) -> bool:
+    """Whether Do Now implements something that an existing test shows, or runs an open row."""
+    implements = any(step.kind is StepKind.IMPLEMENT for step in handoff.do_now)
+    if any(step.command and context.is_open(step.command) for step in handoff.do_now):
+        return True
+    return implements and any(context.collects(selector) for selector in handoff.mapped_tests)
 
 
 def _selectors(handoff: Handoff, context: HandoffContext) -> list[Breach]:
@@ -102,4 +114,15 @@ def check_handoff(handoff: Handoff, context: HandoffContext) -> tuple[Breach, ..
         for finding in handoff.findings
         if finding not in context.findings
     ]
-    return tuple(found + _selectors(handoff, context))
+    found += _selectors(handoff, context)
+    if context.stands_still and not work and not _works_on_criterion(handoff, context):
+        said = f"{handoff.focus} made no progress lately, and Do Now works on none of its open criteria"
+        found.append(breach("DWELL-CRITERION", said, HANDOFF))
+    return tuple(found)
+
+
+def check_selection(turns: Iterable[TurnRecord]) -> tuple[Breach, ...]:
+    """Return what speaks against a turn without a handoff, after these turns: a second one in a row."""
+    verdicts = [turn.verdict for turn in turns if turn.role is Role.SUPERVISOR]
+    again = verdicts[-1:] == [Verdict.SELECTION]
+    return (breach("HANDOFF-SELECTION", "the last turn handed nothing over either", HANDOFF),) if again else ()

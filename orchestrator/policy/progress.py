@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.facts import Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 
-__all__ = ["Judgement", "gained_by_tests", "is_gain", "judge_engineer", "judge_supervisor"]
+__all__ = ["Judgement", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff"]
 
 _VALUES_SHOWN = 3
 _GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass|new tests? ")
@@ -38,9 +38,9 @@ def gained_by_tests(turns: Iterable[TurnRecord]) -> bool:
     return last is not None and all(r.startswith(_BY_TESTS) for r in last.reasons if is_gain(r))
 
 
-def judge_supervisor(facts: Facts) -> Judgement:
-    """Judge a supervisor's turn: it counts when its handoff is valid; what crossed a fence was put back and is told."""
-    verdict = Verdict.REFUSED if facts.refusals else Verdict.HANDOFF
+def judge_handoff(facts: Facts, verdict: Verdict) -> Judgement:
+    """Judge a turn that leaves no evidence: it is `verdict` unless refused; what crossed a fence was put back."""
+    verdict = Verdict.REFUSED if facts.refusals else verdict
     return Judgement(
         verdict, progress=False, verified=(), failing=(), reasons=facts.refusals or (*facts.crossed, *facts.told)
     )

@@ -4,48 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from orchestrator.policy.dwell_rules import DWELL_RULES
+from orchestrator.policy.rule import Rule, Severity
 
 __all__ = ["RULES", "Breach", "Rule", "Rulebook", "Severity", "breach", "render_rules"]
-
-
-class Severity(StrEnum):
-    """What a breach leads to, from the hardest to nothing at all."""
-
-    REFUSE = "refuse"  # the handoff is sent back, the turn or the run is not accepted
-    RESTORE = "restore"  # the change is put back and kept as a patch
-    BLOCK = "block"  # the item is taken out of the loop's reach
-    DISCOUNT = "discount"  # it does not count as progress, or as evidence
-    REPORT = "report"  # it is told and nothing else
-    OFF = "off"  # it is not looked at
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule.
-
-    Attributes
-    ----------
-    id : str
-        Its name in messages, settings and documents.
-    severity : Severity
-        How it is held unless `orchestration.yaml` says otherwise.
-    demands : str
-        What must hold, as a sentence.
-    cure : str
-        What to do about a breach; every message ends in it.
-    seen : str
-        What happened without the rule.
-    fixed : bool
-        Whether it cannot be lowered: evidence would prove nothing without it.
-    """
-
-    id: str
-    severity: Severity
-    demands: str
-    cure: str
-    seen: str
-    fixed: bool = False
 
 
 _HANDOFFS = (
@@ -105,6 +68,14 @@ _HANDOFFS = (
         "A failure seen in two turns in a row is looked into: the next handoff names its test and has another Do Now.",
         "name the test under Do Now or Priorities, and hand over an inspection or another approach",
         "the same broken test handed over with the same words until the evening was gone",
+    ),
+    Rule(
+        "HANDOFF-SELECTION",
+        Severity.REFUSE,
+        "Of two supervisor turns in a row, one hands work over.",
+        "choose an item that can be worked on, and hand over its next step",
+        "iterations of planning that nobody worked on",
+        fixed=True,
     ),
     Rule(
         "HANDOFF-REWRITTEN",
@@ -249,7 +220,7 @@ _PROGRESS = (
         "a suite that grew while the code stood still",
     ),
 )
-RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_PROGRESS)
+RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_PROGRESS, *DWELL_RULES)
 _BY_ID = {rule.id: rule for rule in RULES}
 
 

@@ -42,7 +42,8 @@ class TurnFailed(Exception):
 class Turn:
     """A turn under way. Every step returns a copy with its own fields filled in.
 
-    The first block is known from the start; `request` comes from *brief*, `agent` (who acted, and what it cost) from
+    The first block is known from the start, but for a supervisor's focus; a turn without one has in `stands_for` what
+    it is for instead. `request` comes from *brief*, `agent` (who acted, and what it cost) from
     *act*, `tree` and `entry` from *collect* and *check*, `facts` and `seconds` (what measuring them took) from
     *verify*, the rest from *judge* and *commit*.
     """
@@ -56,6 +57,7 @@ class Turn:
     refusals: tuple[str, ...] = ()
     focus: Item | None = None
     handoff: Handoff | None = None
+    stands_for: str = ""
 
     request: TurnRequest | None = None
     agent: Mapping[str, object] | None = None
@@ -119,9 +121,14 @@ class Turn:
         return self.focus
 
     @property
+    def subject(self) -> str:
+        """The focus's id, or what the turn is for without one; empty while neither is known."""
+        return self.focus.id if self.focus else self.stands_for
+
+    @property
     def hub(self) -> str:
-        """Repository path of the iteration's hub."""
-        return hub_path(self.item.id, self.stamp)
+        """Repository path of the iteration's hub; empty while it is not known what the turn is for."""
+        return hub_path(self.subject, self.stamp) if self.subject else ""
 
     @property
     def stamp_text(self) -> str:

@@ -48,7 +48,7 @@ def brief(turn: Turn) -> Turn:
         prompt_path=turn.folder / "prompt.md",
         request_path=turn.folder / "request.json",
         log_path=turn.folder / "agent.log",
-        hub=turn.hub if turn.focus else "",
+        hub=turn.hub,
         branch=session.run.branch,
         facts=facts,
     )

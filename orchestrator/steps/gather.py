@@ -5,22 +5,25 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from orchestrator.agenda import read_agenda
 from orchestrator.errors import ConfigError
-from orchestrator.evidence.commands import split_test
+from orchestrator.evidence.commands import plain_words, split_test
 from orchestrator.evidence.criteria import evaluator_paths, lies_below
 from orchestrator.evidence.shadows import shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange
 from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
+from orchestrator.policy.dwell import limits_of
 from orchestrator.policy.fences import classify, crossing
-from orchestrator.policy.handoff import HandoffContext, check_handoff
+from orchestrator.policy.handoff import HandoffContext, check_handoff, check_selection
 from orchestrator.policy.rules import Breach, Severity, breach
 from orchestrator.policy.signatures import repeated
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
-from orchestrator.steps.base import Turn
+from orchestrator.roles import REVIEW_FILE, SELECTION, Leaving
+from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.submissions import changed_rows, find_new_entry, lost_findings, standing_items
 
 __all__ = ["check", "collect"]
@@ -106,7 +109,7 @@ def _take_out(turn: Turn) -> Turn:
             return "FENCE-SHADOW", "shadows a module that evidence is produced with"
         return ("FENCE-FROZEN", "frozen with the criteria of an item") if is_frozen(path) else None
 
-    found = crossing(turn.facts.changes, turn.role, turn.hub if turn.focus else "", forbidden)
+    found = crossing(turn.facts.changes, turn.role, turn.hub, forbidden)
     turn = _tell(turn, found)
     crossed = turn.session.config.rulebook.held(found, Severity.RESTORE)
     if not crossed:
@@ -135,6 +138,7 @@ def _check_supervisor(turn: Turn) -> Turn:
     if turn.text(HANDOFF) == turn.base_text(HANDOFF):
         found.append(breach("HANDOFF-REWRITTEN", "not rewritten", HANDOFF))
     handoff = parse_handoff(turn.text(HANDOFF), HANDOFF)
+    selects = handoff.focus == SELECTION
     ledger_text = standing_items(turn.base_text(LEDGER), turn.text(LEDGER))
     if ledger_text != turn.text(LEDGER):
         turn = replace(turn, tree=session.worktree.git.tree_with(turn.tree, {LEDGER: ledger_text.encode()}))
@@ -143,12 +147,18 @@ def _check_supervisor(turn: Turn) -> Turn:
     except ConfigError as error:
         return _with_refusals(turn, [*found, breach("LEDGER-GRAMMAR", str(error))])
     focus = next((item for item in agenda.candidates if item.id == handoff.focus), None)
-    turn = replace(turn, handoff=handoff, agenda=agenda, focus=focus, entry=entry)
+    turn = replace(
+        turn, handoff=handoff, agenda=agenda, focus=focus, entry=entry, stands_for=SELECTION if selects else ""
+    )
+    if selects:
+        return _settled(_with_refusals(turn, [*found, *check_selection(turn.state.turns)]))
     rows = agenda.open_rows(focus, turn.state) if focus else ()
     bench = turn.bench
 
     in_rows = {selector for row in rows if row.test for selector in split_test(row.test)[1]}
+    commands = {plain_words(text) for row in rows for text in (row.run, row.test) if text}
 
+    @cache
     def collects(selector: str) -> int:
         if selector in in_rows:
             return 1  # the plan's own row: verification collects it, whatever it holds by then
@@ -165,8 +175,14 @@ def _check_supervisor(turn: Turn) -> Turn:
         collects=collects,
         repeated=tuple(repeated(turn.state.item(focus.id).turns)) if focus else (),
         last=parse_handoff(turn.base_text(HANDOFF), HANDOFF),
+        is_open=lambda command: plain_words(command) in commands,
+        stands_still=focus is not None and turn.state.item(focus.id).dwell >= limits_of(focus)[0],
     )
-    turn = _with_refusals(turn, [*found, *check_handoff(handoff, context)])
+    return _settled(_with_refusals(turn, [*found, *check_handoff(handoff, context)]))
+
+
+def _settled(turn: Turn) -> Turn:
+    """Return the turn with the changes of its tree as the harness left it."""
     changes = turn.facts.changes if turn.tree == turn.facts.tree else _changes(turn, turn.tree)
     return replace(turn, facts=replace(turn.facts, tree=turn.tree, changes=changes))
 
@@ -174,4 +190,6 @@ def _check_supervisor(turn: Turn) -> Turn:
 def check(turn: Turn) -> Turn:
     """Put back what the role may not change, then check what it was to leave."""
     turn = _take_out(turn)
+    if turn.role.leaves is Leaving.REVIEW and not turn.text(f"{turn.hub}{REVIEW_FILE}").strip():
+        raise TurnFailed(f"{turn.hub}{REVIEW_FILE}: missing or empty; a reviewer's turn leaves its review there")
     return _check_supervisor(turn) if turn.role.writes_handoff else turn

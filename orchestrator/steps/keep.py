@@ -14,6 +14,7 @@ from orchestrator.layout import HANDOFF, LEDGER, MEASURED, MEMORY, plan_path, su
 from orchestrator.policy.dwell import limits_of
 from orchestrator.records.handoff import with_owned_fields
 from orchestrator.records.ledger import Status
+from orchestrator.roles import Leaving
 from orchestrator.steps.base import Turn
 from orchestrator.steps.prove import verified_after
 
@@ -53,10 +54,13 @@ def _blocker(turn: Turn, record: TurnRecord) -> str:
 
 
 def _documents(turn: Turn, record: TurnRecord, files: tuple[str, ...]) -> dict[str, str]:
-    known = turn.state.item(record.focus)
-    items = {**turn.state.items, record.focus: replace(known, status=turn.status, note=turn.note)}
+    if turn.role.leaves is Leaving.REVIEW:
+        return {}
+    known, items = turn.state.item(record.focus), turn.state.items
+    if record.has_focus:
+        items = {**items, record.focus: replace(known, status=turn.status, note=turn.note)}
     ledger = ledger_after(turn.text(LEDGER), record, items)
-    if not turn.role.writes_handoff:
+    if turn.role.is_measured:
         summary, plan = summary_path(record.focus), plan_path(turn.item)
         return {
             LEDGER: with_attempt_of(ledger, record, turn.stamp_text, turn.note),
@@ -87,7 +91,7 @@ def render(turn: Turn) -> Turn:
     record = turn.judged
     if turn.status in {Status.BLOCKED.value, Status.BLOCKED_ESCALATION.value}:
         (turn.stage / "blocker.md").write_text(_blocker(turn, record), encoding="utf-8")
-    if not turn.role.writes_handoff:
+    if turn.role.is_measured:
         (turn.stage / MEASURED).write_text(_measured(turn, record), encoding="utf-8")
     has_evidence = not turn.role.writes_handoff or any(turn.stage.iterdir())
     hub = _hub(turn, record) if has_evidence else {}
@@ -109,7 +113,7 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
         "Focus": record.focus,
         "Dwell": str(record.dwell),
         "Verdict": record.verdict.value,
-        "Status": turn.status,
+        "Status": turn.status or "none",
         "Criteria": ", ".join(record.verified) or "none",
         "Tests": record.tests or "none",
         "Verified-Tree": record.tree,

@@ -18,7 +18,7 @@ from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.fences import classify, matches
-from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_supervisor
+from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_handoff
 from orchestrator.policy.signatures import is_announced, signatures_of
 from orchestrator.records.handoff import announced_failures
 from orchestrator.records.ledger import Status
@@ -44,7 +44,7 @@ def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
 
 def verify(turn: Turn) -> Turn:
     """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
-    if turn.role.writes_handoff:
+    if not turn.role.is_measured:
         return turn
     started = time.monotonic()
     _check_frozen(turn)
@@ -132,34 +132,44 @@ def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status,
 
 
 def judge(turn: Turn) -> Turn:
-    """Apply the policy to the facts; a supervisor's turn without a valid handoff ends here."""
-    known = turn.state.item(turn.item.id) if turn.focus else None
-    frozen = None
-    if turn.role.writes_handoff:
-        judgement = judge_supervisor(turn.facts)
-        if judgement.verdict is Verdict.REFUSED or known is None:
-            raise TurnFailed(*judgement.reasons)
-        dwell, status, note = known.dwell, Status.IN_PROGRESS, ""
-        plan_text = turn.text(plan_path(turn.item))
-        if known.frozen is None and plan_text:
-            frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.worktree.git, turn.tree)
-    else:
-        if known is None:
-            raise TurnFailed("the handoff names no focus")
-        judgement = judge_engineer(
-            turn.facts,
-            known.failing,
-            turn.session.config.rulebook,
-            tests_again=gained_by_tests(known.turns),
-        )
-        dwell = dwell_after(known.dwell, progress=judgement.progress)
-        status, note = _status_after(turn, judgement, dwell)
-    phase = turn.agenda.phase(turn.item, turn.state)
+    """Apply the policy to the facts; a turn that does not leave what its role is for ends here."""
+    if turn.role.is_measured:
+        return _judge_work(turn)
+    without_focus = Verdict.SELECTION if turn.role.writes_handoff else Verdict.REVIEW
+    judgement = judge_handoff(turn.facts, Verdict.HANDOFF if turn.focus else without_focus)
+    if judgement.verdict is Verdict.REFUSED:
+        raise TurnFailed(*judgement.reasons)
+    if turn.focus is None:
+        return _judged(turn, judgement, 0, "", "")
+    known = turn.state.item(turn.item.id)
+    plan_text = turn.text(plan_path(turn.item))
+    if known.frozen is None and plan_text:
+        frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.worktree.git, turn.tree)
+        turn = replace(turn, frozen=frozen)
+    return _judged(turn, judgement, known.dwell, Status.IN_PROGRESS, "")
+
+
+def _judge_work(turn: Turn) -> Turn:
+    """Judge an engineer's turn by what was measured."""
+    known = turn.state.item(turn.item.id)
+    judgement = judge_engineer(
+        turn.facts,
+        known.failing,
+        turn.session.config.rulebook,
+        tests_again=gained_by_tests(known.turns),
+    )
+    dwell = dwell_after(known.dwell, progress=judgement.progress)
+    return _judged(turn, judgement, dwell, *_status_after(turn, judgement, dwell))
+
+
+def _judged(turn: Turn, judgement: Judgement, dwell: int, status: str, note: str) -> Turn:
+    """Return the turn with its record, which the journal has by then."""
+    phase = turn.agenda.phase(turn.focus, turn.state) if turn.focus else None
     record = TurnRecord(
         turn=turn.id,
         role=turn.role.role,
         iteration=turn.state.iteration,
-        focus=turn.item.id,
+        focus=turn.subject,
         verdict=judgement.verdict,
         progress=judgement.progress,
         dwell=dwell,
@@ -172,7 +182,7 @@ def judge(turn: Turn) -> Turn:
         reasons=judgement.reasons,
         failures=signatures_of(turn.facts),
     )
-    turn = replace(turn, record=record, frozen=frozen, status=status.value, note=note)
+    turn = replace(turn, record=record, status=str(status), note=note)
     turn.session.journal.append("turn.verified", turn.payload())
     return turn
 

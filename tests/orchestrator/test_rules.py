@@ -23,6 +23,7 @@ Make = Callable[[str], Project]
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/orchestrator"
+DWELL = f"{TESTS}/policy/test_dwell.py"
 HANDOFF_FIRES = f"{TESTS}/test_rules.py::test_a_handoff_breaks_one_rule"
 HANDOFF_SILENT = f"{TESTS}/test_rules.py::test_a_good_handoff_breaks_none"
 LINT_FIRES = f"{TESTS}/test_rules.py::test_lint_names_the_rule_and_the_place"
@@ -58,6 +59,21 @@ PROOFS = {
     "PROGRESS-EXECUTED": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-TESTS": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-AGAIN": (PROGRESS_FIRES, PROGRESS_SILENT),
+    "HANDOFF-SELECTION": (f"{DWELL}::test_of_two_supervisor_turns_in_a_row_one_hands_work_over",) * 2,
+    "DWELL-CRITERION": (f"{DWELL}::test_an_item_that_stands_still_needs_work_on_an_open_criterion",) * 2,
+    "DWELL-STILL": (
+        f"{DWELL}::test_an_item_that_stands_still_is_blocked_and_then_out_of_reach",
+        f"{DWELL}::test_an_item_below_its_limits_goes_on",
+    ),
+    "DWELL-ESCALATION": (
+        f"{DWELL}::test_an_item_that_stands_still_is_blocked_and_then_out_of_reach",
+        f"{DWELL}::test_an_item_below_its_limits_goes_on",
+    ),
+    "DWELL-TWIN": (f"{DWELL}::test_a_twin_of_an_item_that_stands_still_is_not_begun",) * 2,
+    "DWELL-PROPOSAL": (
+        f"{DWELL}::test_what_a_supervisor_adds_to_the_ledger_is_a_proposal_and_what_stands_stays",
+        HONEST,
+    ),
 }
 """The test that shows a rule fire, which names it, and the one that shows it silent."""
 
