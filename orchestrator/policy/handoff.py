@@ -19,8 +19,8 @@ class HandoffContext:
     """What a handoff is held against.
 
     `collects` runs pytest's collection for a selector and returns how many tests it found; `is_open` tells whether a
-    command is that of an open row; `repeated` are signatures of failures seen twice in a row on the focus; `last` is the
-    handoff before this one. An item that `stands_still` needs a handoff that works on one of its criteria.
+    command is that of an open row; `repeated` are signatures of failures seen twice in a row on the focus; `last` is
+    the handoff before this one. An item that `stands_still` needs a handoff that works on one of its criteria.
     """
 
     runnable: Collection[str]
