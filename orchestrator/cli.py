@@ -17,6 +17,7 @@ _COMMANDS = {
     "status": "the plan's items, what can run, and the turn under way",
     "show": "the run's memory, handoff, ledger, hub or turn",
     "report": "write static pages of a run: what happened, and the evidence for it",
+    "audit": "hold the claims in documents against hubs and repository",
     "parse": "read one of the loop's documents and report what is wrong with it",
     "lint": "hold the documents of a working tree against the rules that need no run",
     "stop": "ask the loop to end after the turn under way",

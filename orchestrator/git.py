@@ -33,6 +33,7 @@ _SETTINGS = (
 )
 _PREFIX = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
 _FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 _FALLBACK_IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -81,6 +82,8 @@ class Git:
         may change is given its own, so that without its `.git` git does not find the repository around it.
     kept
         A reader that stays between calls (see `keeping_reader`); without one every call starts its own.
+    offline
+        Whether git must not fetch what a partial clone lacks, which may run whatever its settings name.
 
     Notes
     -----
@@ -93,6 +96,7 @@ class Git:
     env: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     git_dir: Path | None = field(default=None, kw_only=True)
     kept: Objects | None = field(default=None, kw_only=True, compare=False, repr=False)
+    offline: bool = field(default=False, kw_only=True)
     _indexes: dict[str, tuple[bytes, int]] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     def run(
@@ -358,7 +362,7 @@ class Git:
             return _Process(
                 (*_PREFIX, *args),
                 cwd=self.root,
-                env={**self._environment(), **self._place(), **env},
+                env={**self._environment(), **self._place(), **(_OFFLINE if self.offline else {}), **env},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -96,6 +96,10 @@ class Objects:
         top = self.entry(tree, path)
         return dict(self._files(path.rstrip("/"), top)) if top else {}
 
+    def differing(self, one: str, other: str) -> Iterator[str]:
+        """Yield the paths of files that two trees do not both hold alike; what is equal is not looked into."""
+        yield from self._differing("", self._names(one), self._names(other))
+
     def close(self) -> str:
         """End the process, if there is one; returns what it said on standard error."""
         process, self._process = self._process, None
@@ -110,6 +114,15 @@ class Objects:
             return
         for name, inside in self._names(entry.blob).items():
             yield from self._files(f"{path}/{name}" if path else name, inside)
+
+    def _differing(self, above: str, one: dict[str, TreeEntry], other: dict[str, TreeEntry]) -> Iterator[str]:
+        for name in {**one, **other}:
+            pair = one.get(name), other.get(name)
+            if pair[0] != pair[1]:
+                inside = [self._names(each.blob) if each and each.mode == FOLDER else {} for each in pair]
+                if any(each and each.mode != FOLDER for each in pair):
+                    yield above + name
+                yield from self._differing(f"{above}{name}/", *inside)
 
     def _names(self, name: str) -> dict[str, TreeEntry]:
         tree, entries, at = self.get(name, "tree"), {}, 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -26,11 +28,28 @@ def _is_kept(path: Path) -> bool:
     return path.suffix != ".png" or "RECON-SIEMENS-STAR-001" in path.parts or path.name in {"frc.png", "truth.png"}
 
 
+def _take_out(target: Path, place: str) -> None:
+    """Write `.` for a folder of the machine in every text, and list what that changed anew in the manifests."""
+    for path in target.rglob("*"):
+        if path.is_file() and path.suffix != ".png":
+            text = path.read_text(encoding="utf-8", errors="replace")
+            path.write_text(text.replace(place, "."), encoding="utf-8")
+    for path in target.rglob("manifest.json"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        for entry in manifest["files"]:
+            file = path.parent / entry["path"]
+            if file.is_file():
+                data = file.read_bytes()
+                entry |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _readme(account: str, turns: str, pictures: list[Path]) -> str:
     shown = "\n".join(f"![{path.stem}]({path.as_posix()})\n" for path in pictures)
     return (
         "# One recorded run of the default plan\n\n"
-        "Made by `make loop` and copied by `python tools/example_run.py`; nothing here was edited. "
+        "Made by `make loop` and copied by `python tools/example_run.py`. One thing was edited: the folder of the "
+        "machine was taken out of logs and results, and the manifests list these files as they are here. "
         "[galph_memory.md](galph_memory.md) and [input.md](input.md) are the supervisor's, "
         "[fix_plan.md](docs/fix_plan.md) shows every attempt, and the hubs stand below `plans/active/`.\n\n"
         f"## How it ended\n```\n{account.strip()}\n```\n\n## Its turns\n```\n{turns.strip()}\n```\n\n"
@@ -62,10 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     account = arguments.account.read_text(encoding="utf-8").replace(str(root), ".")
     pictures = [path.relative_to(run) for path in kept if path.suffix == ".png"]
     (target / "README.md").write_text(_readme(account, turns, pictures), encoding="utf-8")
-    for path in target.rglob("*"):
-        if path.is_file() and path.suffix != ".png":
-            text = path.read_text(encoding="utf-8", errors="replace")
-            path.write_text(text.replace(str(root), "."), encoding="utf-8")
+    _take_out(target, str(root))
     print(f"{target}: {len(kept) + len(_DOCUMENTS)} files, {size / 1e6:.2f} MB")
     if size > _LIMIT:
         print(f"more than {_LIMIT / 1e6:.0f} MB: leave something out", file=sys.stderr)

@@ -1,0 +1,247 @@
+"""Every claim of a tree, bound to its hubs and judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.audit.artifacts import Listed, listed_files, read_runs
+from orchestrator.audit.history import Audited, History
+from orchestrator.audit.judgement import Fact, Judged, Judgement, judge_code, judge_counts
+from orchestrator.audit.logs import Run
+from orchestrator.audit.passages import Passage, named_hubs, read_passages
+from orchestrator.audit.trees import Tree
+from orchestrator.records.claims import ClaimKind, Said, read_claims
+from orchestrator.records.text import Problem
+
+__all__ = ["Audit", "Audited", "audit_tree"]
+
+_Hub = tuple[str, str]
+
+_DIGEST = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})(?![0-9a-f])")
+_RESET = re.compile(r"\breset\b", re.IGNORECASE)
+_DENIED = re.compile(r"\bno\s+(?:production|implementation|code)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in one tree."""
+
+    root: str
+    claims: tuple[Audited, ...]
+    problems: tuple[Problem, ...]
+    hubs: int
+
+    def count(self, judgement: Judgement) -> int:
+        """Return how many claims were judged so."""
+        return sum(claim.judged.judgement is judgement for claim in self.claims)
+
+
+def _digits(stamp: str) -> str:
+    return re.sub(r"\D", "", stamp)[:14]
+
+
+class _Auditor:
+    def __init__(self, tree: Tree, history: History, passages: tuple[Passage, ...]) -> None:
+        self.tree = tree
+        self.history = history
+        self.passages = passages
+        self._runs: dict[str, tuple[Run, ...]] = {}
+        self._of_items: dict[str, list[_Hub]] = {}
+        for hub in tree.hubs:
+            self._of_items.setdefault(hub[0], []).append(hub)
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        """Every long hex word in what was read, and the hashes of what lies in the hubs: none of them is a commit."""
+        texts = (self.tree.read(path) for path in self.tree.files if path in self._runs or path.endswith(".md"))
+        found = {match.decode() for text in texts if text for match in _DIGEST.findall(text)}
+        hashed = (self.tree.sha256(path) for path in self._runs)
+        return frozenset(found | {digest for digest in hashed if digest})
+
+    def runs(self, folders: Iterable[str]) -> list[Run]:
+        """Return what the files below some folders tell of test runs."""
+        found: list[Run] = []
+        for path in self.tree.below(folders):
+            if path not in self._runs:
+                self._runs[path] = read_runs(self.tree, path)
+            found += self._runs[path]
+        return found
+
+    def folders(self, passage: Passage, line: str) -> list[str]:
+        """Return the folders that a line is bound to: what it names itself, or else what its passage names."""
+        item = passage.hubs[0][0] if passage.hubs else ""
+        own = [folder for hub in named_hubs(line, item) for folder in self.tree.find_hub(hub)]
+        named = [folder for hub in passage.hubs for folder in self.tree.find_hub(hub)]
+        return own or [*named, *(folder for folder in passage.folders if folder in self.tree.folders and "/" in folder)]
+
+    def judge(self) -> Iterator[Audited]:
+        for passage in self.passages:
+            yield from self.of_passage(passage)
+        yield from self.of_manifests()
+        yield from self.of_dwell()
+
+    def of_passage(self, passage: Passage) -> Iterator[Audited]:
+        named = frozenset(re.findall(r"[\w.-]+\.(?:log|txt|xml|json|out)\b", passage.text))
+        seen: set[tuple[ClaimKind, str]] = set()
+        for number, line in passage.lines:
+            for said in read_claims(line):
+                key = (said.kind, said.value)
+                if said.value and said.kind is not ClaimKind.EXIT_CODE and key in seen:
+                    continue
+                seen.add(key)
+                judged = self.judge_one(passage, line, said, named)
+                if judged:
+                    yield Audited(said.kind, said.text, passage.path, number, judged)
+
+    def judge_one(self, passage: Passage, line: str, said: Said, named: frozenset[str]) -> Judged | None:
+        folders = self.folders(passage, line)
+        if said.kind is ClaimKind.PATH:
+            return self.of_path(said.value, folders)
+        if said.kind is ClaimKind.COMMIT:
+            return self.of_commit(said)
+        if not folders:
+            why = "its hub is not there" if passage.hubs else "it names no hub"
+            return Judged(Judgement.UNVERIFIABLE, why)
+        runs = self.runs(folders)
+        if said.kind is ClaimKind.EXIT_CODE:
+            return judge_code(said, runs)
+        issued = passage.kind == "memory" and not named_hubs(line, "") and self.is_issued(passage)
+        found = judge_counts(said, runs, named, grows=issued)
+        if issued and found.judgement is not Judgement.CONFIRMED:
+            return self.of_earlier(passage, said, named) or found
+        return found
+
+    def is_issued(self, passage: Passage) -> bool:
+        """Whether the hub of an entry was made with it: what lies there came after what the entry reviews."""
+        begun = _digits(passage.stamp)
+        return bool(begun) and all(
+            _digits(stamp)[: len(begun)] >= begun for _, stamp in passage.hubs if stamp[:1].isdigit()
+        )
+
+    def of_earlier(self, passage: Passage, said: Said, named: frozenset[str]) -> Judged | None:
+        """Judge by an older hub of the same item, newest first; only one that bears the claim out counts."""
+        begun = _digits(passage.stamp)
+        older = [hub for item in {hub[0] for hub in passage.hubs} for hub in self._of_items.get(item, ())]
+        for hub in sorted(older, key=lambda hub: hub[1], reverse=True):
+            if hub not in passage.hubs and _digits(hub[1]) <= begun:
+                found = judge_counts(said, self.runs(self.tree.hubs[hub]), named)
+                if found.judgement is Judgement.CONFIRMED:
+                    return Judged(found.judgement, "in an older hub of the item", found.facts)
+        return None
+
+    def of_commit(self, said: Said) -> Judged | None:
+        """Judge a hex word; one that no line calls a commit is one only if the repository knows it."""
+        known = self.history.subject(said.value)
+        if known:
+            return Judged(Judgement.CONFIRMED, "", (Fact("git", 0, known),))
+        if not said.firm or any(digest.startswith(said.value) for digest in self.digests):
+            return None
+        if self.history.is_whole:
+            return Judged(Judgement.CONTRADICTED, "", (Fact("git", 0, "no such commit in this repository"),))
+        return Judged(Judgement.UNVERIFIABLE, self.history.why)
+
+    def of_path(self, path: str, folders: Sequence[str]) -> Judged | None:
+        name = path.rstrip("/").rpartition("/")[2]
+        hub = self.tree.hub(path) if "/" in path else None
+        inner = re.split(r"/(?:\d{4}-\d\d-\d\dT[^/]*|\d{8}T[^/]*)/", f"/{path}", maxsplit=1)[-1] if hub else path
+        places = [
+            path,
+            *(f"{folder}/{inner}".lstrip("/") for folder in (*folders, *(self.tree.find_hub(hub) if hub else ()))),
+        ]
+        found = next((place for place in places if self.tree.has(place)), None)
+        if found is None and "/" not in path:
+            lying = [
+                place for place in self.tree.named(name) if any(place.startswith(f"{folder}/") for folder in folders)
+            ]
+            found = next(iter(lying or self.tree.named(name)), None)
+        if found is None:
+            return Judged(Judgement.UNVERIFIABLE, "neither in the tree nor in its hub")
+        size = self.tree.files.get(found)
+        return Judged(Judgement.CONFIRMED, "", (Fact(found, 1, "a folder" if size is None else f"{size} bytes"),))
+
+    def of_manifests(self) -> Iterator[Audited]:
+        for path in self.tree.below(folder for folders in self.tree.hubs.values() for folder in folders):
+            for listed in listed_files(self.tree, path):
+                yield Audited(ClaimKind.MANIFEST, listed.path, path, listed.line, self.of_listed(listed))
+
+    def of_listed(self, listed: Listed) -> Judged:
+        folder = listed.manifest.rpartition("/")[0]
+        places = (f"{folder}/{listed.path}".lstrip("/"), listed.path)
+        found = next((place for place in places if place in self.tree.files), None)
+        if found is None:
+            return Judged(Judgement.UNVERIFIABLE, "in the artifact store" if listed.stored else "the file is not there")
+        size = self.tree.files[found]
+        if listed.size is not None and size != listed.size:
+            return Judged(Judgement.CONTRADICTED, f"{listed.size} bytes are listed", (Fact(found, 1, f"{size} bytes"),))
+        digest = self.tree.sha256(found) if listed.sha256 else ""
+        if digest is None:
+            return Judged(Judgement.UNVERIFIABLE, "the file cannot be read")
+        if digest != listed.sha256:
+            return Judged(
+                Judgement.CONTRADICTED,
+                f"SHA-256 {listed.sha256[:12]} is listed",
+                (Fact(found, 1, f"SHA-256 {digest[:12]}"),),
+            )
+        return Judged(Judgement.CONFIRMED, "", (Fact(found, 1, f"{size} bytes"),))
+
+    def of_dwell(self) -> Iterator[Audited]:
+        """Judge dwell by a memory's own words: a commit that landed, and the rule that it sets dwell to nought."""
+        entries = [passage for passage in self.passages if passage.piece]
+        rule = {
+            passage.path: (each.line, each.note)
+            for passage in entries
+            for each in (passage.piece.fields if passage.piece else ())
+            if each.name == "dwell" and each.value == "0" and _RESET.search(each.note) and "commit" in each.note.lower()
+        }
+        for passage in entries:
+            piece = passage.piece
+            dwell = next((each for each in piece.fields if each.name == "dwell"), None) if piece else None
+            if piece is None or dwell is None or not dwell.value.isdigit() or dwell.value == "0":
+                continue
+            last = set(piece.values("ralph_last_commit"))
+            landed = next(
+                (
+                    (number, said.value)
+                    for number, line in passage.lines
+                    if "ralph_last_commit" not in line
+                    for said in read_claims(line)
+                    if said.kind is ClaimKind.COMMIT and said.firm and said.value in last
+                ),
+                None,
+            )
+            earlier = {
+                value
+                for other in entries
+                if other is not passage
+                and other.piece
+                and set(other.piece.ids) & set(piece.ids)
+                and other.stamp < passage.stamp
+                for value in other.piece.values("ralph_last_commit")
+            }
+            denied = _DENIED.search(dwell.note)
+            if landed and landed[1] not in earlier and (denied or passage.path in rule):
+                facts = [Fact(passage.path, landed[0], f"commit {landed[1]} landed since")]
+                if passage.path in rule:
+                    facts.append(Fact(passage.path, rule[passage.path][0], f"dwell 0: {rule[passage.path][1]}"))
+                judged = Judged(Judgement.CONTRADICTED, "by the memory's own words", tuple(facts))
+                yield Audited(ClaimKind.DWELL, f"dwell: {dwell.value} ({dwell.note})", passage.path, dwell.line, judged)
+
+
+def audit_tree(tree: Tree, history: History, *, only: str | None = None, root: str = "") -> Audit:
+    """Judge every claim of a tree.
+
+    Parameters
+    ----------
+    history
+        The tree's repository, or that there is none.
+    only
+        The one document to look at.
+    root
+        How the tree is called; by default its path.
+    """
+    auditor = _Auditor(tree, history, tuple(read_passages(tree, only=only)))
+    claims = (*auditor.judge(), *history.judge_turns())
+    return Audit(root or str(tree.root), claims, tuple(tree.problems), len(tree.hubs))

@@ -1,0 +1,517 @@
+"""The audit: every claim judged with both places told; real traps that give no alarm; trees that are damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import main
+
+from .conftest import Project
+
+ITEM = "PART-WORK-001"
+HUB = f"plans/active/{ITEM}/reports/2026-01-08T210000Z/"
+BAR = "=" * 20
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+def log(*tests: str, summary: str, collected: int | None = None) -> str:
+    """What pytest -v prints; a test is `name OUTCOME`."""
+    count = len(tests) if collected is None else collected
+    lines = [f"{BAR} test session starts {BAR}", f"collected {count} items", ""]
+    return "\n".join(
+        [*lines, *(f"tests/test_part.py::{test} [ 50%]" for test in tests), f"{BAR} {summary} in 1.20s {BAR}", ""]
+    )
+
+
+GREEN = log("test_a PASSED", "test_b PASSED", "test_c PASSED", summary="3 passed")
+MIXED = log("test_a PASSED", "test_b PASSED", "test_c FAILED", summary="1 failed, 2 passed")
+COLLECTED = (
+    "tests/test_part.py::test_a\ntests/test_part.py::test_b\ntests/test_part.py::test_c\n\n3 tests collected in 0.10s\n"
+)
+NOTHING = f"{BAR} test session starts {BAR}\ncollected 0 items\n\n{BAR} no tests ran in 0.01s {BAR}\n"
+
+
+def xml(passed: int, failed: int = 0, skipped: int = 0, xfailed: int = 0) -> str:
+    inner = ["", "<failure/>", '<skipped type="pytest.skip"/>', '<skipped type="pytest.xfail"/>']
+    kinds = [what for what, count in zip(inner, (passed, failed, skipped, xfailed), strict=True) for _ in range(count)]
+    cases = "".join(
+        f'<testcase classname="tests.test_part" name="test_{n}">{what}</testcase>' for n, what in enumerate(kinds)
+    )
+    counts = f'tests="{len(kinds)}" failures="{failed}" errors="0" skipped="{skipped + xfailed}"'
+    return f'<?xml version="1.0"?>\n<testsuites>\n<testsuite {counts}>{cases}</testsuite></testsuites>\n'
+
+
+def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+def summary(sentence: str, hub: str = HUB) -> dict[str, str]:
+    return {f"plans/active/{ITEM}/summary.md": f"### Turn Summary\n{sentence}\nArtifacts: {hub}\n"}
+
+
+def entry(sentence: str, stamp: str = "2026-01-08T21:00:00Z", hub: str = HUB) -> str:
+    return (
+        f"# {stamp}: {ITEM} — a part\n\n- dwell: 0\n- Focus issue: {ITEM} — a part\n{sentence}\n"
+        "- <Action State>: [planning]\n"
+        f"- focus={ITEM} state=planning dwell=0 ralph_last_commit=none artifacts={hub} next_action=go on, 9 failed\n\n"
+    )
+
+
+@pytest.fixture
+def audit(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Audit a tree and return what was found, with the exit code."""
+
+    def run(*paths: Path) -> dict[str, Any]:
+        code = main(["audit", *map(str, paths), "--json"])
+        (found, *_) = json.loads(capsys.readouterr().out)
+        return {**found, "code": code}
+
+    return run
+
+
+def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
+    return [claim["judgement"] for claim in found["claims"] if claim["kind"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "files", "judgement"),
+    [
+        ("3 passed.", {"pytest.log": GREEN}, "confirmed"),
+        ("3/3 tests pass.", {"junit.xml": xml(3)}, "confirmed"),
+        ("All mapped tests pass.", {"pytest.log": GREEN}, "confirmed"),
+        ("3 passed.", {"results.json": '{"passed": 3, "failed": 0, "collected": 3}'}, "confirmed"),
+        ("3 passed.", {"report.json": '{"exitcode": 0, "summary": {"passed": 3, "total": 3}}'}, "confirmed"),
+        ("3 passed.", {"run.log": "...\n" + "-" * 70 + "\nRan 3 tests in 0.001s\n\nOK\n"}, "confirmed"),
+        ("3 passed.", {"pytest.log": MIXED}, "contradicted"),
+        ("All mapped tests pass.", {"pytest.log": MIXED}, "contradicted"),
+        ("4 passed.", {"pytest.log": GREEN}, "contradicted"),
+        ("4 tests collected.", {"pytest_collect.log": COLLECTED}, "contradicted"),
+        ("pytest_a.log: 3 passed.", {"pytest_a.log": MIXED, "pytest_b.log": GREEN}, "contradicted"),
+        ("`tests/test_part.py` 3/3 passed.", {"pytest.log": MIXED}, "contradicted"),
+        ("The reader: 3 passed.", {"pytest_reader.log": MIXED, "writer.log": "1 passed in 0.1s\n"}, "contradicted"),
+        ("The reader: 3 passed.", {"pytest_writer.log": MIXED}, "unverifiable"),
+        ("The full suite: 500 passed.", {"pytest.log": GREEN}, "unverifiable"),
+        ("500 passed.", {"pytest.log": GREEN}, "unverifiable"),
+        ("4 new tests pass.", {"pytest.log": GREEN}, "unverifiable"),
+        ("previously 2 passed.", {"pytest.log": GREEN}, "unverifiable"),
+        ("3 passed.", {"notes.txt": "nothing was run\n"}, "unverifiable"),
+        ("3 passed (pytest_gone.log).", {"pytest.log": MIXED}, "unverifiable"),
+        ("5 passed.", {"a.log": "2 passed in 0.1s\n", "b.log": "1 failed, 7 passed in 0.1s\n"}, "unverifiable"),
+    ],
+)  # fmt: skip
+def test_counts_are_judged_by_the_runs_of_the_hub(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]], sentence: str, files: dict[str, str], judgement: str
+) -> None:
+    found = audit(write(tmp_path, summary(sentence) | {HUB + name: text for name, text in files.items()}))
+    assert of(found) == [judgement], found["claims"]
+    assert found["code"] == int(judgement == "contradicted")
+
+
+SKIPPED_EARLY = f"{BAR} test session starts {BAR}\ncollected 3 items / 1 skipped\n\n3 passed, 1 skipped in 1.0s\n"
+SELECTED = "collected 14 items / 12 deselected / 2 selected\n\n2/14 tests collected (12 deselected) in 0.75s\n"
+FACTORY = "tests/test_model_factory.py ..  [100%]\n2 passed in 1.0s\n"
+CHUNKS = {f"chunk_{n}.log": log(*["test_a PASSED"] * n, summary=f"{n} passed") for n in (1, 2, 4)}
+
+TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
+    "a log collects nothing and a later run's XML bears the claim out": (
+        "3 collected, 3 passed.",
+        {"pytest_collect.log": NOTHING, "junit.xml": xml(3)},
+        "disagreement",
+    ),
+    "a skip at collection makes one more than was collected": (
+        "3 collected, 3 passed, 1 skipped.",
+        {"pytest.log": SKIPPED_EARLY},
+        "confirmed",
+    ),
+    "XML counts what was expected to fail as skipped": (
+        "3 passed, 2 skipped.",
+        {"junit.xml": xml(3, xfailed=2)},
+        "confirmed",
+    ),
+    "xfails are told apart where the claim does": (
+        "3 passed, 1 xfailed, 1 skipped.",
+        {"junit.xml": xml(3, 0, 1, 1)},
+        "confirmed",
+    ),
+    "a -q log names no test": (
+        "tests/test_part.py 3/3 passed.",
+        {"pytest.log": "...  [100%]\n3 passed in 0.1s\n"},
+        "confirmed",
+    ),
+    "a -q log of other tests contradicts nothing": (
+        "tests/test_part.py 3/3 passed.",
+        {"pytest.log": ".F  [100%]\n1 failed, 1 passed in 0.1s\n"},
+        "unverifiable",
+    ),
+    "the second of two runs in one log": ("3 passed.", {"pytest.log": MIXED + GREEN}, "confirmed"),
+    "two runs of different tests in one log": (
+        "3 passed; model factory 2/2.",
+        {"pytest.log": GREEN + FACTORY},
+        "confirmed",
+    ),
+    "the first of two runs, and the second takes it back": ("3 passed.", {"pytest.log": GREEN + MIXED}, "disagreement"),
+    "a collect-only log filed as a run": ("3 passed.", {"pytest.log": COLLECTED}, "unverifiable"),
+    "counts are summed from chunks": ("7 passed.", CHUNKS, "confirmed"),
+    "a log that was red before it was green": (
+        "All tests pass.",
+        {"pytest_red.log": MIXED, "pytest_green.log": GREEN},
+        "confirmed",
+    ),
+    "a log that ends before its run does": (
+        "3 passed.",
+        {"pytest.log": GREEN.partition(f"{BAR} 3")[0]},
+        "unverifiable",
+    ),
+    "most tests were not selected": ("2 collected.", {"collect.log": SELECTED}, "confirmed"),
+    "colours of a terminal": (
+        "3 passed.",
+        {"pytest.log": "\x1b[32m\x1b[1m3 passed\x1b[0m\x1b[32m in 0.10s\x1b[0m\n"},
+        "confirmed",
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_traps_of_real_hubs_give_no_alarm(tmp_path: Path, audit: Callable[..., dict[str, Any]], trap: str) -> None:
+    sentence, files, judgement = TRAPS[trap]
+    found = audit(write(tmp_path, summary(sentence) | {HUB + name: text for name, text in files.items()}))
+    assert set(of(found)) == {judgement}, found["claims"]
+    assert found["code"] == 0
+
+
+def test_both_sides_of_a_contradiction_are_told_with_path_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, summary("Did it.\n3 passed.") | {HUB + "pytest.log": MIXED})
+    assert main(["audit", str(tmp_path)]) == 1
+    told, closing = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"plans/active/{ITEM}/summary.md:3: contradicted: '3 passed'")
+    assert told.endswith(f"{HUB}pytest.log:7: 2 passed, 1 failed, 3 collected")
+    assert closing.endswith("1 hub: 1 confirmed, 1 contradicted, 0 unverifiable, 0 disagreement")
+
+
+def test_a_hub_in_either_spelling_and_one_older_than_the_entry_are_found(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    spelled = HUB.replace("210000Z", "21:00:00Z")
+    write(
+        tmp_path,
+        {HUB + "pytest.log": MIXED, "galph_memory.md": entry("- Tests: 3 passed", "2026-02-01T00:00:00Z", spelled)},
+    )
+    assert of(audit(tmp_path)) == ["contradicted"]
+    (tmp_path / HUB).rename(tmp_path / spelled)
+    write(tmp_path, {"galph_memory.md": entry("- Tests: 2 passed, 1 failed", "2026-02-01T00:00:00Z", HUB)})
+    assert of(audit(tmp_path)) == ["confirmed"]
+
+
+def test_a_claim_is_bound_to_the_hub_that_its_line_or_its_entry_names(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    other = HUB.replace("21", "22", 1).replace("2026-01-08T22", "2026-01-09T21")
+    lines = f"- Tests: 3 passed\n- In `{other}`: 3 passed"
+    write(tmp_path, {HUB + "pytest.log": GREEN, other + "pytest.log": MIXED, "galph_memory.md": entry(lines)})
+    assert sorted(of(audit(tmp_path))) == ["confirmed", "contradicted"]
+    write(tmp_path, {"galph_memory.md": entry("- Tests: 3 passed", hub="N/A")})
+    assert of(audit(tmp_path)) == ["unverifiable"]
+
+
+def test_attempts_of_a_ledger_are_judged_each_by_its_own_hub(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    other = HUB.replace("2026-01-08", "2026-01-09")
+    ledger = (
+        f"# Plan\n\n### [{ITEM}] A part\n- Status: in_progress\n- Exit Criteria: all tests pass\n- Attempts History:\n"
+        f"  * 2026-01-08T210000Z — Did it. Metrics: 3 passed, 1.20s. Artifacts: `{HUB}pytest.log`. Next: 4 passed.\n"
+        f"  * 2026-01-09T210000Z — Again. Metrics: 3 passed. Artifacts: `{other}`\n"
+    )
+    found = audit(write(tmp_path, {"docs/fix_plan.md": ledger, HUB + "pytest.log": GREEN, other + "pytest.log": MIXED}))
+    told = [(claim["line"], claim["judgement"]) for claim in found["claims"] if claim["kind"] == "counts"]
+    assert told == [(7, "confirmed"), (8, "contradicted")]
+
+
+def test_what_an_entry_reviews_may_have_grown_in_the_hub_it_issues(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    grown = log(*["test_a PASSED"] * 15, summary="14 passed, 1 skipped", collected=15)
+    older = HUB.replace("210000Z", "200000Z")
+    memory = entry("- Tests: 14 collected, 13 passed, 1 OOM skipped\n- Reviewed pytest.log (14 tests, 13 passed)")
+    write(tmp_path, {HUB + "pytest.log": grown, "galph_memory.md": memory})
+    assert of(audit(tmp_path)) == ["unverifiable", "unverifiable"]
+    write(tmp_path, {older + "pytest.log": grown.replace("14 passed", "13 passed").replace("15 items", "14 items")})
+    assert of(audit(tmp_path)) == ["confirmed", "confirmed"]
+    write(tmp_path, {"galph_memory.md": entry("- Tests: 16 passed")})
+    assert of(audit(tmp_path)) == ["contradicted"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "files", "judgement"),
+    [
+        ("pytest ended with exit code 0.", {"exit_code.txt": "0\n", "pytest.log": GREEN}, "confirmed"),
+        ("pytest ended with exit code 0.", {"exit_code.txt": "0\n", "pytest.log": MIXED}, "disagreement"),  # of tee
+        ("pytest ended with exit code 1.", {"exit_code.txt": "0\n", "pytest.log": MIXED}, "unverifiable"),  # of tee
+        ("pytest ended with exit code 0.", {"exit_code.txt": "2\n"}, "contradicted"),
+        (
+            "pytest ended with exit code 0.",
+            {"results.json": '{"passed": 1, "failed": 1, "exit_code": 1}'},
+            "contradicted",
+        ),
+        ("pytest ended with exit code 0.", {"pytest.log": GREEN + "exit code: 0\n"}, "confirmed"),
+        ("pytest ended with exit code 0.", {"pytest.log": GREEN}, "unverifiable"),
+    ],
+)
+def test_exit_codes_are_judged_and_that_of_tee_is_no_proof(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]], sentence: str, files: dict[str, str], judgement: str
+) -> None:
+    found = audit(write(tmp_path, summary(sentence) | {HUB + name: text for name, text in files.items()}))
+    assert of(found, "exit code") == [judgement]
+
+
+def test_manifests_are_checked_and_an_absent_artifact_contradicts_nothing(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    digest = hashlib.sha256(b"data").hexdigest()
+    listed = [
+        {"path": "right.txt", "size": 4, "sha256": digest},
+        {"path": "longer.txt", "size": 4, "sha256": digest},
+        {"path": "other.txt", "size": 4, "sha256": digest},
+        {"path": "gone.npz", "size": 4, "sha256": digest, "stored": True},
+    ]
+    files: dict[str, str | bytes] = {"right.txt": b"data", "longer.txt": b"data and", "other.txt": b"date"}
+    write(
+        tmp_path,
+        {HUB + name: content for name, content in files.items()}
+        | {HUB + "manifest.json": json.dumps({"files": listed})},
+    )
+    write(tmp_path, {HUB + "SHA256SUMS": f"{digest}  right.txt\n"})
+    found = audit(tmp_path)
+    assert sorted(of(found, "manifest")) == ["confirmed", "confirmed", "contradicted", "contradicted", "unverifiable"]
+
+
+def test_paths_are_looked_for_in_the_tree_and_in_the_hub(tmp_path: Path, audit: Callable[..., dict[str, Any]]) -> None:
+    text = "Wrote src/part.py:12, see pytest.log, `docs/gone.md`, /etc/passwd and ../outside.txt."
+    found = audit(write(tmp_path, summary(text) | {HUB + "pytest.log": GREEN, "src/part.py": "\n"}))
+    told = {claim["text"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "path"}
+    expected = {"src/part.py": "confirmed", "pytest.log": "confirmed", "docs/gone.md": "unverifiable", HUB: "confirmed"}
+    assert told == expected
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Project:
+    project = Project(tmp_path / "repository")
+    project.root.mkdir()
+    project.git("init", "-q", "-b", "main")
+    project.write("data.bin", "data")
+    project.commit("The first of all")
+    return project
+
+
+def test_commits_are_asked_of_git_and_a_prefix_of_a_hash_is_none(
+    repository: Project, audit: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    real, digest = repository.git("rev-parse", "HEAD"), hashlib.sha256(b"data").hexdigest()
+    text = f"Commit {real[:8]} landed, then commit abcdef12 and commit {digest[:10]}; the word fedcba98 is nothing."
+    write(repository.root, summary(text) | {HUB + "notes.md": f"data.bin is {digest}\n"})
+    found = audit(repository.root)
+    told = {claim["text"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "commit"}
+    assert told == {real[:8]: "confirmed", "abcdef12": "contradicted"}
+    repository.commit("second")
+    subprocess.run(
+        ["git", "clone", "-q", "--depth=1", f"file://{repository.root}", str(tmp_path / "shallow")], check=True
+    )
+    assert set(of(audit(tmp_path / "shallow"), "commit")) == {"unverifiable"}
+    subprocess.run(["cp", "-r", str(repository.root / "plans"), str(tmp_path / "bare")], check=True)
+    assert set(of(audit(tmp_path / "bare"), "commit")) == {"unverifiable"}
+
+
+def test_nothing_that_a_repository_configures_is_run(
+    repository: Project, audit: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    caught = tmp_path / "caught"
+    script = tmp_path / "script.sh"
+    script.write_text(f"#!/bin/sh\ntouch '{caught}'\n")
+    script.chmod(0o755)
+    for setting in ("core.fsmonitor", "core.pager", "core.sshCommand", "uploadpack.packObjectsHook", "diff.external"):
+        repository.git("config", setting, str(script))
+    repository.git("config", "remote.origin.url", f"ext::{script}")
+    repository.git("config", "remote.origin.promisor", "true")
+    repository.git("config", "extensions.partialClone", "origin")
+    repository.git("config", "protocol.ext.allow", "always")
+    found = audit(write(repository.root, summary("Commit abcdef12 landed.")))
+    assert of(found, "commit") == ["unverifiable"]
+    assert not caught.exists()
+
+
+TURN = """ralph: PART-WORK-001, progress
+
+Turn-Id: run-1/0002-ralph
+Role: ralph
+Focus: PART-WORK-001
+Criteria: A1
+Tests: {tests}
+Verified-Tree: {tree}
+Hub: {hub}
+"""
+
+
+def commit_turn(project: Project, *, passed: int = 3, also: str = "", criteria: str = "verified") -> None:
+    """Commit what a turn leaves, upon the tree that was measured."""
+    tree = project.git("write-tree")
+    run = {"passed": 3, "failed": 0, "skipped": 0, "collected": 3}
+    measured = {"tree": tree, "tests": [], "rows": [{"row": "A1", "verdict": criteria, "tests": run}]}
+    manifest = {"schema": "hub-manifest/1", "turn": "run-1/0002-ralph", "tree": tree, "files": []}
+    project.write(HUB + "measured.json", json.dumps(measured, indent=1))
+    project.write(HUB + "manifest.json", json.dumps(manifest) + "\n")
+    project.write(f"plans/active/{ITEM}/summary.md", "### Turn Summary\nDid it.\n")
+    project.write(f"plans/active/{ITEM}/implementation.md", "# Plan\n- [x] A1: it works\n")
+    if also:
+        project.write(also, "smuggled\n")
+    project.commit(TURN.format(tests=f"{passed}/3 passed", tree=tree, hub=HUB))
+
+
+@pytest.fixture
+def measured_project(repository: Project) -> Project:
+    repository.write(
+        "docs/fix_plan.md", f"### [{ITEM}] A part\n- Depends on: None\n- Priority: High\n- Status: pending\n"
+    )
+    repository.write(f"plans/active/{ITEM}/implementation.md", "# Plan\n- [ ] A1: it works\n")
+    repository.commit("start")
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("changes", "contradicted"),
+    [
+        ({}, set()),
+        ({"passed": 2}, {"Tests"}),
+        ({"criteria": "failed"}, {"Criteria"}),
+        ({"also": "data.bin"}, {"Verified-Tree"}),
+        ({"also": "new.py"}, {"Verified-Tree"}),
+        ({"also": f"plans/active/{ITEM}/implementation.md"}, {"Verified-Tree"}),
+    ],
+)
+def test_trailers_are_held_against_tree_manifest_and_measurement(
+    measured_project: Project, audit: Callable[..., dict[str, Any]], changes: dict[str, Any], contradicted: set[str]
+) -> None:
+    commit_turn(measured_project, **changes)
+    found = audit(measured_project.root)
+    turns = [claim for claim in found["claims"] if claim["kind"] == "turn"]
+    assert {claim["text"].partition(":")[0] for claim in turns if claim["judgement"] == "contradicted"} == contradicted
+    assert len(turns) == 5
+    assert found["code"] == int(bool(contradicted))
+
+
+def test_a_run_of_the_loop_bears_out_all_it_says(
+    make_project: Callable[[str], Project], audit: Callable[..., dict[str, Any]]
+) -> None:
+    project = make_project("good")
+    assert project.loop().code == 0
+    done = project.command("orchestrator", "audit", "--json")
+    (found,) = json.loads(done.stdout)
+    assert found["counts"] == {
+        "confirmed": len(found["claims"]),
+        "contradicted": 0,
+        "unverifiable": 0,
+        "disagreement": 0,
+    }
+    assert {claim["kind"] for claim in found["claims"]} >= {"counts", "commit", "path", "manifest", "turn"}
+    assert done.returncode == 0
+    log_path = next((project.work / "plans/active/MEAN-FIX-001/reports").glob("*/A1/pytest.log"))
+    log_path.write_text(log_path.read_text().replace("2 passed", "9 passed"))
+    done = project.command("orchestrator", "audit")
+    assert done.returncode == 1
+    assert "manifest.json:" in done.stdout
+
+
+def test_the_recorded_run_says_one_thing_that_is_not_so(audit: Callable[..., dict[str, Any]]) -> None:
+    found = audit(DATA.parents[1] / "docs" / "example-run")
+    wrong = [claim["text"] for claim in found["claims"] if claim["judgement"] == "contradicted"]
+    assert wrong == ["All mapped tests pass"]
+
+
+def test_damaged_files_are_told_with_their_path_and_nothing_is_assumed(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    write(
+        tmp_path, summary("3 passed.") | {HUB + "junit.xml": xml(3)[:-40], HUB + "results.json": '{"passed": 3, "fai'}
+    )
+    write(
+        tmp_path,
+        {HUB + "note.md": b"caf\xe9: 3 passed\n", HUB + "entity.xml": '<!DOCTYPE a [<!ENTITY b "c">]><testsuite/>'},
+    )
+    with (tmp_path / HUB / "long.log").open("wb") as stream:
+        stream.truncate(100_000_000)
+    os.mkfifo(tmp_path / HUB / "pipe.log")
+    (tmp_path / HUB / "loop").symlink_to(tmp_path / HUB)
+    (tmp_path / HUB / "outside.log").symlink_to("/etc/passwd")
+    (tmp_path / HUB / "round.log").symlink_to("round.log")
+    found = audit(tmp_path)
+    told = {problem["path"].removeprefix(HUB): problem["found"] for problem in found["problems"]}
+    damaged = {"junit.xml", "results.json", "note.md", "entity.xml", "long.log"}
+    assert set(told) == damaged | {"pipe.log", "loop", "outside.log", "round.log"}
+    assert "100 MB" in told["long.log"]
+    assert set(of(found)) == {"unverifiable"}
+    assert found["code"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_told(tmp_path: Path, audit: Callable[..., dict[str, Any]]) -> None:
+    write(tmp_path, summary("3 passed.") | {HUB + "pytest.log": GREEN})
+    (tmp_path / HUB / "pytest.log").chmod(0)
+    found = audit(tmp_path)
+    assert [problem["path"] for problem in found["problems"]] == [HUB + "pytest.log"]
+    assert of(found) == ["unverifiable"]
+
+
+@pytest.mark.parametrize("place", ["", "plans/active", HUB, f"{HUB}..", f"plans/active/{ITEM}"])
+def test_a_tree_a_hub_and_what_lies_between_can_be_audited(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]], place: str
+) -> None:
+    files = {HUB + "summary.md": "### Turn Summary\n3 passed.\n", HUB + "pytest.log": MIXED}
+    found = audit(write(tmp_path, files) / place)
+    assert of(found) == ["contradicted"]
+
+
+def test_a_folder_with_logs_and_notes_is_a_hub_whatever_its_name(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    assert of(audit(write(tmp_path, {"summary.md": "3 passed.\n", "pytest.log": MIXED}))) == ["contradicted"]
+
+
+def test_the_excerpt_of_a_real_memory_contradicts_its_own_dwell_and_nothing_else(
+    audit: Callable[..., dict[str, Any]],
+) -> None:
+    found = audit(DATA / "seed_galph_memory.md")
+    wrong = {
+        claim["line"]: claim["text"].partition(" (")[0]
+        for claim in found["claims"]
+        if claim["judgement"] != "unverifiable"
+    }
+    assert wrong == {19: "dwell: 1", 37: "dwell: 2", 139: "dwell: 1"}
+
+
+def test_a_page_with_everything_loads_nothing_and_shows_what_was_said_as_text(tmp_path: Path) -> None:
+    write(tmp_path / "tree", summary("3 passed. <script>alert(1)</script> in `<b>.log`") | {HUB + "pytest.log": MIXED})
+    assert main(["audit", str(tmp_path / "tree"), "--html", str(tmp_path / "page.html")]) == 1
+    page = (tmp_path / "page.html").read_text()
+    assert "1 claim contradicted" in page
+    assert "<script>alert" not in page
+    assert f"{HUB}pytest.log:7" in page
+    assert not re.search("https?:|src=|url\\(", page)
+
+
+def test_a_place_that_is_not_there_is_an_error_of_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(tmp_path / "gone")]) == 2
+    assert "expected a folder or a document" in capsys.readouterr().err
