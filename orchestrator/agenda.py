@@ -64,15 +64,6 @@ class Agenda:
         return open_rows(phase, state.item(item.id).verified) if phase else ()
 
 
-def _plan_obstacle(plan: Plan) -> str:
-    unsupported = next((row for row in plan.rows if row.recheck), None)
-    if plan.problems:
-        return str(plan.problems[0])
-    if unsupported:
-        return f"{plan.path}:{unsupported.line}: `Recheck:` is not acted on yet; let the row's `Run:` be repeatable"
-    return ""
-
-
 def _find_twin(item: Item, ledger: Ledger, plans: Mapping[str, Plan], state: State) -> str:
     """Return what stands still and has every open criterion of an item among its own; empty where nothing does."""
     for other in ledger.items:
@@ -92,9 +83,8 @@ def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> st
         return f"not the focus asked for ({config.focus})"
     if plan is None:
         return f"{plan_path(item)} does not exist yet" if config.supervisor == EMBEDDED else ""
-    problem = _plan_obstacle(plan)
-    if problem:
-        return problem
+    if plan.problems:
+        return str(plan.problems[0])
     verified = state.item(item.id).verified
     phase = open_phase(plan, verified)
     if phase is None:

@@ -145,7 +145,11 @@ class ExpectResult:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One runnable row as the harness ran it; `files` are the SHA-256 of what it wrote, by name."""
+    """One runnable row as the harness ran it; `files` are the SHA-256 of what it wrote, by name.
+
+    `setting` tells apart what decides the outcome beside the tree. Not everything was run now: `recorded` names the
+    turn whose result this is, `rechecked` the one whose saved files were evaluated again.
+    """
 
     row: str
     verdict: RowVerdict
@@ -155,6 +159,9 @@ class RowResult:
     expects: tuple[ExpectResult, ...] = ()
     tests: TestRun | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    setting: str = ""
+    recorded: str = ""
+    rechecked: str = ""
 
 
 @dataclass(frozen=True)

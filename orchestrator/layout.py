@@ -22,6 +22,7 @@ __all__ = [
     "OWN_DOCUMENTS",
     "PLANS",
     "hub_path",
+    "is_record",
     "latest_stamp",
     "plan_path",
     "stamp_of_hub",
@@ -38,7 +39,16 @@ MEASURED = "measured.json"
 ARCHIVES = {MEMORY: "docs/archive/galph_memory.md", LEDGER: "docs/archive/fix_plan.md"}
 OWN_DOCUMENTS = (MEMORY, HANDOFF, LEDGER, FINDINGS)
 
+_RECORD = re.compile(
+    r"galph_memory\.md|input\.md|docs/fix_plan\.md|docs/archive/(?:galph_memory|fix_plan)\.md"
+    rf"|{PLANS}/[^/]+/(?:summary\.md|implementation\.md|reports/.+)"
+)
 _HUB = re.compile(rf"{PLANS}/[^/]+/reports/([^/]+)/")
+
+
+def is_record(path: str) -> bool:
+    """Whether a path is one of the loop's own records, which the harness renders: documents, plans and hubs."""
+    return _RECORD.fullmatch(path) is not None
 
 
 def plan_path(item: Item) -> str:

@@ -32,6 +32,7 @@ class ItemState:
     `priority` is set by a person's override; `criteria_from` is the run's commit that brought in
     the criteria a person approved, empty while those from its start hold. `held` says that a person blocked it,
     `met` that its return condition was last seen to hold; `granted` is the dwell up to which it may go on for that.
+    Results of rows count as recorded from turn number `retried` on: the item was let go on then.
     """
 
     status: str | None = None
@@ -48,6 +49,7 @@ class ItemState:
     frozen: Frozen | None = None
     last_engineer_commit: str | None = None
     turns: tuple[TurnRecord, ...] = ()
+    retried: int = 0
 
     @property
     def last_iteration(self) -> int:
@@ -244,7 +246,8 @@ def _without_handoff_of(state: State, item_id: str) -> State:
 
 def _freed(state: State, item_id: str, note: str, **changes: object) -> State:
     """Let work on an item go on; it is in progress again when a handoff takes it up."""
-    return _with_item(state, item_id, status=Status.PENDING.value, note=note, **changes)
+    retried = len(state.item(item_id).turns)
+    return _with_item(state, item_id, status=Status.PENDING.value, note=note, retried=retried, **changes)
 
 
 def _clear(state: State, data: Mapping[str, Any]) -> State:

@@ -79,6 +79,7 @@ def rows_digest(plan: Plan) -> str:
     """SHA-256 of everything in the rows that decides whether a criterion holds; ticks and prose are left out."""
     decisive = [
         (row.id, row.phase, row.run, row.test, row.expects, row.recheck, row.limit_s, row.needs, row.allow_skip)
+        + (("stochastic",) if row.stochastic else ())
         for row in plan.rows
         if row.run or row.test or row.expects
     ]

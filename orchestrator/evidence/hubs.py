@@ -12,7 +12,7 @@ from orchestrator.facts import RowResult
 from orchestrator.layout import MANIFEST
 from orchestrator.records.hub import FileEntry, Manifest, parse_manifest, render_manifest
 
-__all__ = ["FILE_LIMIT", "materialise", "printable", "publish"]
+__all__ = ["FILE_LIMIT", "files_of", "printable", "publish"]
 
 FILE_LIMIT = 300_000
 _HUB_LIMIT = 1_900_000  # of 2 MB; the rest is for the manifest
@@ -57,16 +57,15 @@ def publish(stage: Path, store: ArtifactStore, rows: Iterable[RowResult], *, tur
     return committed
 
 
-def materialise(manifest_text: str, row: str, store: ArtifactStore, target: Path) -> None:
-    """Put everything a verified row wrote below `target`, from the store.
+def files_of(manifest_text: str, row: str) -> dict[str, str]:
+    """Return the SHA-256 of everything a verified row wrote, by name.
 
     Raises
     ------
     EvidenceError
-        The manifest does not know the row, or the store lacks its files.
+        The manifest does not know the row.
     """
     entries = [entry for entry in parse_manifest(manifest_text).files if entry.row == row]
     if not entries:
         raise EvidenceError(f"no file of row {row} is in the hub's manifest: run the row again")
-    for entry in entries:
-        store.fetch(entry.sha256, target / Path(entry.path).relative_to(row))
+    return {Path(entry.path).relative_to(row).as_posix(): entry.sha256 for entry in entries}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.evidence.commands import resolve_command, split_test, words_of
@@ -29,17 +30,20 @@ class RowInputs:
         Holds a folder for every row it needs; `{artifacts}` in its command.
     log : Path
         What the command prints.
+    saved : mapping of str to Path
+        What an earlier run wrote, by name: it is put into `hub`, and the row's `Recheck:` is run instead of its `Run:`.
     """
 
     hub: Path
     artifacts: Path
     log: Path
+    saved: Mapping[str, Path] = field(default_factory=dict)
 
 
 def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | None, str]:
     """Exit code and the reason it failed, empty when it did not."""
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
-    argv, environment = resolve_command(words_of(row.run or ""), folders)
+    argv, environment = resolve_command(words_of((row.recheck if inputs.saved else row.run) or ""), folders)
     result = run_child(
         argv,
         cwd=bench.checkout.root,
@@ -82,6 +86,9 @@ def run_row(row: Row, bench: TestBench, tree: str, inputs: RowInputs) -> RowResu
     started = time.monotonic()
     shutil.rmtree(inputs.hub, ignore_errors=True)
     inputs.hub.mkdir(parents=True)
+    for name, stored in inputs.saved.items():
+        (inputs.hub / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(stored, inputs.hub / name)
     code: int | None = None
     reason = ""
     tests = None

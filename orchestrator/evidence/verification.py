@@ -12,6 +12,7 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.commands import selected_paths, split_test
 from orchestrator.evidence.excuses import excuses
 from orchestrator.evidence.hubs import printable
+from orchestrator.evidence.recall import Recall, setting_of
 from orchestrator.evidence.rows import RowInputs, run_row
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.evidence.testing import TestBench, causes_of, run_tests
@@ -66,8 +67,10 @@ class Verification:
         Tells test files by their path.
     stage : Path
         Where evidence is collected before it goes to the hub.
-    inputs : callable
-        `(row id, folder)`: puts the outputs of an earlier verified row into the folder.
+    outputs : callable
+        SHA-256 of what an earlier verified row wrote, by name.
+    recall : Recall
+        What the item's earlier turns measured.
     tell : callable
         Told what is under way, and which log to look at meanwhile.
     """
@@ -80,7 +83,8 @@ class Verification:
     start: str
     is_test: Callable[[str], bool]
     stage: Path
-    inputs: Callable[[str, Path], None]
+    outputs: Callable[[str], Mapping[str, str]]
+    recall: Recall
     tell: Callable[[str, Path | None], None]
 
     def mapped_tests(self, selectors: Sequence[str]) -> tuple[TestRun, ...]:
@@ -165,22 +169,26 @@ class Verification:
         """
         artifacts = self.stage.parent / "artifacts" / row.id
         try:
-            for need in row.needs:
-                if need in here:
-                    for path, sha256 in here[need].files.items():
-                        self.store.fetch(sha256, artifacts / need / path)
-                elif ":" not in need:
-                    self.inputs(need, artifacts / need)
+            needs = [need for need in row.needs if ":" not in need]
+            given = {need: here[need].files if need in here else self.outputs(need) for need in needs}
+            setting = setting_of(row, given, self.bench.environment, self.start)
+            recorded = self.recall.failed(row, setting, self.tree)
+            if recorded:
+                return recorded
+            for need, files in given.items():
+                for path, sha256 in files.items():
+                    self.store.fetch(sha256, artifacts / need / path)
         except EvidenceError as error:
             return RowResult(row.id, RowVerdict.NOT_RUN, str(error))
-        inputs = RowInputs(self.stage / row.id, artifacts, self.stage / f"{row.id}.log")
+        turn, saved = self.recall.saved(row, setting, self.tree)
+        inputs = RowInputs(self.stage / row.id, artifacts, self.stage / f"{row.id}.log", saved)
         stood = bool(row.test) and all(self._stood_in(self.start, path) for path in selected_paths(row.test or ""))
         tree = tree_with_tests_of(self.git, self.start, self.tree, self.is_test) if stood else self.tree
         result = run_row(row, self.bench, tree, inputs)
         written = [path for path in sorted(inputs.hub.rglob("*")) if path.is_file() and not path.is_symlink()]
         files = {printable(path.relative_to(inputs.hub)): self.store.put(path) for path in written}
         shutil.rmtree(artifacts, ignore_errors=True)
-        return replace(result, files=files)
+        return replace(result, files=files, setting=setting, rechecked=turn if saved else "")
 
     @staticmethod
     def selectors(mapped: Sequence[str], rows: Sequence[Row]) -> tuple[str, ...]:

@@ -53,6 +53,14 @@ def _failing(facts: Facts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tests + rows))
 
 
+def _missed(result: RowResult) -> str:
+    """Return why a row does not hold, and whether that was found now."""
+    if not result.recorded:
+        return f"{result.row}: {result.reason}"
+    found = f"failed in {result.recorded} on the same code, inputs and environment ({result.reason})"
+    return breach("ROW-REPEATED", found, result.row).text
+
+
 def _shown(result: RowResult) -> str:
     """Return a verified row with the first values its expectations found; comparisons of size come first."""
     found = []
@@ -65,6 +73,8 @@ def _shown(result: RowResult) -> str:
     found[_VALUES_SHOWN:] = [f"{more} more hold"] if more > 0 else []
     if result.tests:
         found.append(result.tests.counted)
+    if result.rechecked:
+        found.append(f"what {result.rechecked} saved, evaluated again")
     return f"{result.row} verified" + (f" ({'; '.join(found)})" if found else "")
 
 
@@ -142,7 +152,7 @@ def judge_engineer(
     told = [found.text for found in rulebook.held(against, Severity.DISCOUNT, Severity.REPORT)]
     false_claims = [f"claimed {claim.text!r}; measured {claim.fact}" for claim in facts.claims if claim.contradicted]
     broken = [f"{run.note}" for run in facts.tests if run.note]
-    broken += [f"{r.row}: {r.reason}" for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
+    broken += [_missed(r) for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
     reasons = (*false_claims, *gains, *broken, *dict.fromkeys(told), *_excused(facts), *facts.crossed, *facts.told) or (
         "nothing the harness can measure has changed",
     )

@@ -220,7 +220,16 @@ _PROGRESS = (
         "a suite that grew while the code stood still",
     ),
 )
-RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_PROGRESS, *DWELL_RULES)
+_ROWS = (
+    Rule(
+        "ROW-REPEATED",
+        Severity.DISCOUNT,
+        "A row that failed is run again when something that decides it has changed; until then its result stands.",
+        "change the code or the inputs, mark the row `Stochastic: yes`, or write `rerun: reason` behind its step",
+        "the same sweep run for the eighth time, on the same code and data, in the hope of another number",
+    ),
+)
+RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_ROWS, *_PROGRESS, *DWELL_RULES)
 _BY_ID = {rule.id: rule for rule in RULES}
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "find_selectors",
     "parse_handoff",
     "render_handoff",
+    "reruns",
     "with_owned_fields",
 ]
 
@@ -62,6 +63,7 @@ _STEP_KIND = re.compile(r"(?:\*\*)?(?P<kind>Implement|Test|Run)(?:\*\*)?:(?:\*\*
 _CODE = re.compile(r"`([^`]+)`")
 _FINDING = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-\d{3}(?![\w-])")
 _ANNOUNCED = re.compile(r"\bfails with (?P<what>`[^`]+`|[A-Z].*)")
+_RERUN = re.compile(r"\brerun:\s*(?P<why>\S.*)")
 _BETWEEN_SELECTORS = re.compile(r"[;,]\s+(?![^\[\]]{0,200}\])")
 _WORD = re.compile(r"[^\s\[]+(?:\[[^\]]*\])?")
 OPTIONS_WITH_VALUE = frozenset({"-k", "-m", "-p", "-o", "-c", "-n", "-W", "-r"})  # of pytest
@@ -281,6 +283,15 @@ def announced_failures(handoff: Handoff) -> dict[str, str]:
         return {}
     found = ((step, _ANNOUNCED.search(step.text)) for step in handoff.do_now if step.symbol)
     return {f"{step.path}::{step.symbol}": strip_code(match["what"].strip(" .")) for step, match in found if match}
+
+
+def reruns(handoff: Handoff) -> dict[str, str]:
+    """Return the commands that a handoff wants run again though nothing changed, each with the reason.
+
+    A step says so as ``Run: `python a.py` — rerun: the disk was full``.
+    """
+    found = ((step.command, _RERUN.search(step.text)) for step in handoff.do_now)
+    return {command: match["why"] for command, match in found if command and match}
 
 
 def _step_line(number: int, step: Step) -> str:

@@ -167,6 +167,8 @@ class OpenRow:
             problems.add(self.line, "a state [ ], [P] or [x]", f"[{self.mark}]")
         if not {"Run", "Test"} & self._entries.keys() and any(key in self._entries for key in _NEED_A_COMMAND):
             problems.add(self.line, "a `Run:` or a `Test:` in the row", f"only {', '.join(self._entries)}")
+        if "Recheck" in self._entries and "Run" not in self._entries:
+            problems.add(self.line, "a `Run:` beside `Recheck:`", f"only {', '.join(self._entries)}")
         return Row(
             id=self.id,
             phase=phase,

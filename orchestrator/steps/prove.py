@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator.approval import start_of
 from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
-from orchestrator.evidence.criteria import freeze
-from orchestrator.evidence.hubs import materialise
+from orchestrator.evidence.criteria import evaluator_paths, freeze
+from orchestrator.evidence.hubs import files_of
+from orchestrator.evidence.recall import Recall
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import Facts, PathChange, PathClass, TestRun, TurnRecord, Verdict
@@ -19,8 +20,9 @@ from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.fences import classify, matches
 from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_handoff
+from orchestrator.policy.rules import Severity, breach
 from orchestrator.policy.signatures import is_announced, signatures_of
-from orchestrator.records.handoff import announced_failures
+from orchestrator.records.handoff import announced_failures, reruns
 from orchestrator.records.ledger import Status
 from orchestrator.records.plan import parse_plan
 from orchestrator.steps.base import Turn, TurnFailed
@@ -51,11 +53,11 @@ def verify(turn: Turn) -> Turn:
     session = turn.session
     hubs = _hubs_of_verified_rows(turn)
 
-    def inputs(row: str, folder: Path) -> None:
+    def outputs(row: str) -> Mapping[str, str]:
         manifest = turn.base_text(f"{hubs[row]}{MANIFEST}")
         if not manifest:
             raise EvidenceError(f"{hubs[row]}{MANIFEST} is missing: run row {row} again")
-        materialise(manifest, row, session.workspace.store, folder)
+        return files_of(manifest, row)
 
     code = code_diff(turn.base_text, turn.text, _of_class(turn, PathClass.PRODUCTION))
     known = turn.state.item(turn.item.id)
@@ -68,7 +70,8 @@ def verify(turn: Turn) -> Turn:
         start=start_of(session, turn.item.id),
         is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         stage=turn.stage,
-        inputs=inputs,
+        outputs=outputs,
+        recall=_recall(turn),
         tell=session.live.work,
     )
     rows = turn.agenda.open_rows(turn.item, turn.state)
@@ -79,13 +82,37 @@ def verify(turn: Turn) -> Turn:
     path = summary_path(turn.item.id)
     _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
     claims = check_claims(sentences, path, tests, results)
+    told = tuple(f"{row} was run again because {why}" for row, why in verification.recall.again.items())
     facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
+    facts = replace(facts, told=(*facts.told, *told))
     return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
 
 
 def _allowed_skips(turn: Turn) -> tuple[str, ...]:
     plan = turn.agenda.plans.get(turn.item.id)
     return tuple(entry for row in (plan.rows if plan else ()) for entry in row.allow_skip)
+
+
+def _recall(turn: Turn) -> Recall:
+    """Give access to what earlier turns of the item measured."""
+    session, known, plan = turn.session, turn.state.item(turn.item.id), turn.agenda.plans.get(turn.item.id)
+    worked = [(n, past) for n, past in enumerate(known.turns) if past.role is turn.role.role]
+    counts = session.config.rulebook.severity(breach("ROW-REPEATED", "").rule) is Severity.DISCOUNT
+    return Recall(
+        git=session.worktree.git,
+        store=session.workspace.store,
+        turns=tuple(past for _, past in reversed(worked)),
+        since=sum(number >= known.retried for number, _ in worked) if counts else 0,
+        evaluators=evaluator_paths(plan) if plan else (),
+        again=_asked_again(turn),
+    )
+
+
+def _asked_again(turn: Turn) -> dict[str, str]:
+    """Return why the handoff wants rows to be run again, by row."""
+    asked = reruns(turn.handoff) if turn.handoff else {}
+    rows = turn.agenda.open_rows(turn.item, turn.state)
+    return {row.id: asked[text] for row in rows for text in (row.run, row.test) if text in asked}
 
 
 def _of_class(turn: Turn, kind: PathClass) -> tuple[PathChange, ...]:

@@ -401,3 +401,30 @@ def ralph():
     handoff = project.git("show", "loop/run-1~1:input.md")
     assert "1. Inspect plans/active/MEAN-FIX-001/acceptance/test_mean.py::test_the_mean_of_" in handoff
     assert "failed alike in 2 turns in a row (AssertionError: assert <number> == <number>" in handoff
+
+
+def test_a_row_handed_over_again_with_nothing_changed_is_not_run_again_unless_somebody_says_why(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    (project.root / "docs/fix_plan.md").write_text(
+        (project.root / "docs/fix_plan.md").read_text().replace("Depends on: MEAN-FIX-001", "Depends on: None")
+    )
+    project.commit()
+    actor = make_actor(
+        """
+def galph():
+    supervise(facts, work)
+    if facts["iteration"] == 3:
+        swap("input.md", "row A1: ", "rerun: the disk was full; row A1: ")
+"""
+    )
+    done = play(project, actor, "MEAN-REPORT-001", iterations=3)
+    failed = "does not hold: report.json:mean == 3 (found 0)"
+    assert done.said.count(f"A1: {failed}") == 2 + 1, done.said  # two turns, and the end
+    assert f"A1: failed in run-1/0002-ralph on the same code, inputs and environment ({failed})" in done.said
+    assert done.said.count("[ROW-REPEATED]") == 1
+    assert "A1 was run again because the disk was full" in done.said
+    for hub in (project.work / REPORT / "reports").glob("*"):
+        assert json.loads((hub / "A1/report.json").read_text()) == {"mean": 0}
+    assert done.focus("MEAN-REPORT-001")["dwell"] == 3

@@ -55,6 +55,10 @@ PROOFS = {
     "FENCE-LINK": (f"{TESTS}/test_sabotage.py::test_a_ledger_that_is_a_link_to_a_users_file_does_not_reach_it", HONEST),
     "FENCE-FINDING": (f"{TESTS}/test_waking.py::test_a_finding_is_waited_for_and_no_agent_takes_it_away", HONEST),
     "FENCE-SHADOW": (f"{TESTS}/test_damage.py::test_a_repository_with_longer_ids_works", HONEST),
+    "ROW-REPEATED": (
+        f"{TESTS}/test_cheats.py::test_a_row_handed_over_again_with_nothing_changed_is_not_run_again_unless_somebody_says_why",
+        HONEST,
+    ),
     "PROGRESS-CODE": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-EXECUTED": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-TESTS": (PROGRESS_FIRES, PROGRESS_SILENT),

@@ -12,7 +12,7 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.commands import resolve_command, split_test
 from orchestrator.evidence.criteria import check_expectation, evaluator_paths, rows_digest
-from orchestrator.evidence.hubs import FILE_LIMIT, materialise, publish
+from orchestrator.evidence.hubs import FILE_LIMIT, files_of, publish
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.records.hub import parse_manifest
@@ -122,10 +122,11 @@ def test_what_a_row_wrote_comes_back_from_the_store_byte_for_byte(tmp_path: Path
     files = publish(stage, store, [row], turn="run-1/0002-ralph", tree="0" * 40)
     assert set(files) == {"B1/small.json", "B1.log", "manifest.json"}
     assert files["B1/small.json"] == b"{}"
-    materialise(files["manifest.json"].decode(), "B1", store, tmp_path / "again")
+    assert files_of(files["manifest.json"].decode(), "B1") == written
+    store.fetch(written["large.bin"], tmp_path / "again" / "large.bin")
     assert (tmp_path / "again" / "large.bin").stat().st_size == FILE_LIMIT + 1
     with pytest.raises(EvidenceError, match="run the row again"):
-        materialise(files["manifest.json"].decode(), "C1", store, tmp_path / "never")
+        files_of(files["manifest.json"].decode(), "C1")
 
 
 def test_a_hub_keeps_to_its_limit_and_what_the_agent_left_comes_last(tmp_path: Path) -> None:

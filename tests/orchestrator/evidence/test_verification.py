@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.evidence.checkout import Checkout
+from orchestrator.evidence.criteria import evaluator_paths
 from orchestrator.evidence.excuses import excuses
+from orchestrator.evidence.recall import Recall, setting_of
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.evidence.testing import TestBench
 from orchestrator.evidence.units import MODULE, changed_units, code_diff
 from orchestrator.evidence.verification import Verification
-from orchestrator.facts import CodeDiff, PathChange, PathClass
+from orchestrator.facts import CodeDiff, PathChange, PathClass, Role, RowResult, RowVerdict, TurnRecord, Verdict
 from orchestrator.git import Git
+from orchestrator.records.plan import Row, parse_plan
 
 CALC = """import os
 LIMIT = 3
@@ -81,7 +85,8 @@ def verify(tmp_path: Path) -> Callable[[Mapping[str, str]], Verification]:
             start="HEAD",
             is_test=lambda path: path.startswith("tests/"),
             stage=tmp_path / "stage",
-            inputs=lambda *_: None,
+            outputs=lambda _: {},
+            recall=Recall(git, ArtifactStore(tmp_path / "store")),
             tell=lambda *_: None,
         )
 
@@ -180,3 +185,89 @@ def test_a_new_test_proves_something_if_it_fails_on_the_code_of_the_start(
     verification = verify({"calc.py": CALC.replace("return 0", "return len(values)"), "tests/test_new.py": text})
     new = ["tests/test_new.py::test_new", "tests/test_new.py::test_idle"]
     assert verification.proving(new, lambda path: path == "calc.py") == (new[0],)
+
+
+DEAR = """import json, sys
+from pathlib import Path
+with open({count!r}, "a") as count:
+    count.write("x")
+Path(sys.argv[1], "array.json").write_text(json.dumps([1, 2, 6]))
+import metric
+metric.main(sys.argv[1])
+"""
+METRIC = """import json, sys
+from pathlib import Path
+
+def main(folder):
+    values = json.loads(Path(folder, "array.json").read_text())
+    Path(folder, "metric.json").write_text(json.dumps({"mean": sum(values) / 2}))
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+"""
+PLAN = """# X-001
+- Evaluator: `metric.py`
+## Phase A — dear
+- [ ] A1: an array is made
+  - Run: `python dear.py {hub}`
+  - Recheck: `python metric.py {hub}`
+  - Expect: `metric.json:mean == 3`
+"""
+
+
+def test_a_row_that_failed_gives_its_result_back_until_something_that_decides_it_has_changed(
+    verify: Callable[[Mapping[str, str]], Verification], tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    files = {"dear.py": DEAR.replace("{count!r}", repr(str(count))), "metric.py": METRIC}
+    plan = parse_plan(PLAN)
+    (row,) = plan.rows
+    turns: list[TurnRecord] = []
+
+    def run(path: str = "", text: str = "", row: Row = row, since: int = 9, again: str = "") -> RowResult:
+        """Measure as the next turn would, and leave its hub behind."""
+        files.update({path: text} if path else {})
+        verification = verify(files)
+        git, number = verification.git, len(turns) + 1
+        asked = {row.id: again} if again else {}
+        recall = Recall(git, verification.store, tuple(reversed(turns)), since, evaluator_paths(plan), asked)
+        (result,) = replace(verification, recall=recall).rows([row], {})
+        hub = f"plans/active/X-001/reports/{number}/"
+        measured = json.dumps({"rows": [asdict(result)]}).encode()
+        commit = git.tree_with(verification.tree, {f"{hub}measured.json": measured})
+        record = TurnRecord("", Role.ENGINEER, 1, "X-001", Verdict.PROGRESS, False, 0, "", (), (), "", "", "", ())
+        turns.append(replace(record, turn=f"turn {number}", hub=hub, tree=verification.tree, commit=commit))
+        return result
+
+    def runs() -> int:
+        return len(count.read_text())
+
+    first = run()
+    assert (first.reason, runs()) == ("does not hold: metric.json:mean == 3 (found 4.5)", 1)
+    assert replace(run("galph_memory.md", "a new entry"), recorded="") == first
+    assert run().recorded == "turn 1"
+    assert runs() == 1
+    assert run(since=0).recorded == ""
+    assert run(row=replace(row, stochastic=True)).recorded == ""
+    assert run(again="the disk was full").recorded == ""
+    assert run("dear.py", files["dear.py"] + "# another tree\n").recorded == ""
+    assert runs() == 5
+    mended = run("metric.py", METRIC.replace("/ 2", "/ 3"))
+    assert (mended.verdict, mended.rechecked, runs()) == (RowVerdict.VERIFIED, "turn 7", 5), mended
+    assert set(mended.files) == {"array.json", "metric.json"}
+    assert run().rechecked == "turn 7"
+    assert run("dear.py", files["dear.py"] + "# and another\n").rechecked == ""
+    assert runs() == 6
+
+
+def test_a_setting_is_told_apart_by_command_inputs_environment_and_the_tests_that_judge_it() -> None:
+    (row,) = parse_plan(PLAN).rows
+    known = [
+        setting_of(row, {}, {}, "a"),
+        setting_of(replace(row, run="python other.py"), {}, {}, "a"),
+        setting_of(row, {"A0": {"x.json": "1"}}, {}, "a"),
+        setting_of(row, {}, {"SEED": "2"}, "a"),
+        setting_of(row, {}, {}, "b"),
+    ]
+    assert len(set(known)) == len(known)
+    assert setting_of(replace(row, expects=(), text="other"), {}, {}, "a") == known[0]

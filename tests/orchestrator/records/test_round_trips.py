@@ -115,7 +115,7 @@ def plans(draw: st.DrawFn) -> Plan:
             run=run,
             test=test,
             expects=tuple(draw(st.lists(EXPECT, max_size=most))),
-            recheck=draw(st.none() | COMMAND),
+            recheck=draw(st.none() | COMMAND) if run else None,
             limit_s=draw(st.none() | st.integers(1, 9999).map(float)) if most else None,
             needs=tuple(draw(st.lists(st.just(f"{letter}1") | WORD.map("data:{}".format), max_size=most))),
             allow_skip=tuple(draw(st.lists(LINE, max_size=2))),
