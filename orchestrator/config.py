@@ -115,6 +115,8 @@ class Setting:
 SETTINGS = (
     Setting("supervisor", "plan", _text, "agent that plays galph", "NAME"),
     Setting("engineer", "plan", _text, "agent that plays ralph", "NAME"),
+    Setting("reviewer", "plan", _text, "agent that plays the reviewer", "NAME"),
+    Setting("review_every", None, _count, "have a reviewer propose after so many iterations", "N"),
     Setting("agent_command", (), _argv, "command line of the agent 'command'", "ARGV"),
     Setting("priority", "High", _priority, "items of this priority and above are worked on", "LEVEL"),
     Setting("iterations", None, _count, "end after so many iterations", "N"),
@@ -141,6 +143,8 @@ class Config:
     workspace: Path
     supervisor: str
     engineer: str
+    reviewer: str
+    review_every: int | None
     agent_command: tuple[str, ...]
     priority: str
     iterations: int | None

@@ -12,7 +12,8 @@ from orchestrator.layout import HANDOFF, PLANS, latest_stamp, stamp_of_hub
 from orchestrator.listening import listen
 from orchestrator.policy.progress import is_gain
 from orchestrator.records.handoff import parse_handoff
-from orchestrator.roles import ENGINEER, SUPERVISOR, RoleSpec
+from orchestrator.review import is_review_due
+from orchestrator.roles import ENGINEER, REVIEW, REVIEWER, SUPERVISOR, RoleSpec
 from orchestrator.session import Session
 from orchestrator.steps.base import Turn
 from orchestrator.turn import Abandoned, run_turn
@@ -43,6 +44,8 @@ def _tell(session: Session, result: TurnRecord | Abandoned) -> None:
             session.live.fact(reason, good=False if reason.startswith("claimed ") else None if good else good)
     if result.verdict is Verdict.HANDOFF:
         session.live.fact(f"handoff: {result.focus}, phase {result.phase or 'to be planned'}")
+    elif not result.has_focus:
+        session.live.fact(f"{result.verdict.value}, commit {result.commit[:8]}")
     else:
         session.live.fact(f"{result.verdict.value}, dwell {result.dwell}, commit {result.commit[:8]}", good=good)
 
@@ -67,6 +70,13 @@ def _supervise(session: Session, agenda: Agenda, iteration: int) -> TurnRecord |
     return result
 
 
+def _review(session: Session, agenda: Agenda) -> None:
+    """Have a reviewer look at the run; what becomes of its turn stops nobody."""
+    stamp = next_stamp(_last_stamp(session))
+    turn = Turn(session, REVIEWER, session.state, agenda, stamp, session.worktree.head(), stands_for=REVIEW)
+    _play(session, REVIEWER, turn, f"review after iteration {session.state.iteration}")
+
+
 def iterate(session: Session, agenda: Agenda) -> None:
     """Run one iteration; one that was cut short after its handoff goes on with the engineer.
 
@@ -76,6 +86,10 @@ def iterate(session: Session, agenda: Agenda) -> None:
     handoff_record = state.open_handoff
     iteration = state.iteration if handoff_record else state.iteration + 1
     if handoff_record is None:
+        if is_review_due(session.config.review_every, state):
+            _review(session, agenda)
+            if listen(session):
+                return
         result = _supervise(session, agenda, iteration)
         if not isinstance(result, TurnRecord) or listen(session):
             return

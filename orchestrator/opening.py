@@ -163,7 +163,7 @@ def open_session(
     ConfigError
         An agent's name is unknown.
     """
-    for name in (config.supervisor, config.engineer):
+    for name in (config.supervisor, config.engineer, config.reviewer):
         check_agent(name, config)
     holder = {
         "pid": os.getpid(),

@@ -1,4 +1,4 @@
-"""The embedded agents: a supervisor that selects by policy and an engineer that carries out one phase.
+"""The embedded agents: a supervisor that selects by policy, an engineer that carries out one phase, a reviewer.
 
 They are honest workers for studies, sweeps and re-runs, where no language model is needed. Like every agent they
 run as a child process in the worktree: ``python -m orchestrator.agents.plan REQUEST_FILE``.
@@ -18,7 +18,7 @@ from orchestrator.records.handoff import Handoff, Step, StepKind, render_handoff
 from orchestrator.records.memory import MemoryEntry, render_entry
 from orchestrator.records.summary import TurnSummary, with_turn
 
-__all__ = ["carry_out", "main", "supervise", "write_summary"]
+__all__ = ["carry_out", "main", "review", "supervise", "write_summary"]
 
 
 def _steps(item: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -140,11 +140,42 @@ def carry_out(facts: Mapping[str, Any], worktree: Path) -> None:
     write_summary(worktree, item["id"], sentences)
 
 
+def _proposals(course: Mapping[str, Any]) -> list[str]:
+    found = []
+    for item in course["worked_on"]:
+        if item["dwell"] >= item["dwell_limits"][0]:
+            found.append(f"Take another way with {item['id']}, or another item: no gain in {item['dwell']} iterations.")
+        if item["stale"]:
+            found.append(f"Finish {item['id']} or say why not: it was begun, and others were worked on since.")
+        found += [f"Look into `{what}`: it failed alike {n} times in a row." for what, n in item["repeated"].items()]
+    last = course["turns"][-1] if course["turns"] else {"not_changed": [], "not_run": []}
+    found += [f"Ask why `{path}` was not changed in {last['turn']}." for path in last["not_changed"]]
+    found += [f"See that `{selector}` is run: {last['turn']} did not." for selector in last["not_run"]]
+    return found or ["Go on as before: nothing measured speaks against it."]
+
+
+def review(facts: Mapping[str, Any], worktree: Path) -> None:
+    """Write down what was measured, and propose what follows from it."""
+    course = facts["course"]
+    lines = [f"# Review after iteration {facts['iteration']}", ""]
+    lines += [
+        f"- {item['id']}: {item['status']}, {item['iterations']} iterations, dwell {item['dwell']}, "
+        f"verified {', '.join(item['verified']) or 'nothing'}"
+        for item in course["worked_on"]
+    ]
+    for turn in course["turns"]:
+        classes = ", ".join(f"{count} {kind}" for kind, count in turn["classes"].items())
+        lines.append(f"- {turn['turn']} on {turn['focus']}: {turn['verdict']}; changed {classes or 'nothing'}")
+    path = worktree / course["path"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*lines, "", *(f"- Proposal: {text}" for text in _proposals(course)), ""]))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Play the role that the request file names."""
     arguments = sys.argv[1:] if argv is None else argv
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    play = supervise if request["role"] == Role.SUPERVISOR else carry_out
+    play = {Role.SUPERVISOR: supervise, Role.ENGINEER: carry_out, Role.REVIEWER: review}[Role(request["role"])]
     play(request["facts"], Path(request["worktree"]))
     return 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator.agents import deeds
 from orchestrator.agents.deeds import Scene
-from orchestrator.agents.plan import supervise, write_summary
+from orchestrator.agents.plan import review, supervise, write_summary
 from orchestrator.facts import Role
 from orchestrator.layout import HANDOFF
 from orchestrator.records.handoff import Step, StepKind, parse_handoff, render_handoff
@@ -98,6 +98,10 @@ def play(character: Character, role: Role, scene: Scene) -> None:
     if character is Character.HASTY:
         character = Character.GOOD if scene.item["attempts"] else Character.LIAR
     part = _PARTS[character]
+    if role is Role.REVIEWER:
+        review(scene.facts, scene.worktree)
+        scene.worktree.joinpath(scene.facts["course"]["path"]).open("a").write("\n".join([*part.says, ""]))
+        return
     if role is Role.SUPERVISOR:
         _hand_over(character, scene)
     for deed in part.supervising if role is Role.SUPERVISOR else part.deeds:

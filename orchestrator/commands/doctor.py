@@ -95,7 +95,7 @@ def _settings(workspace: Workspace) -> Iterator[_Line]:
 def _agents(workspace: Workspace) -> Iterator[_Line]:
     config = resolve_config(workspace.root, {})
     given = ("command",) if config.agent_command else ()
-    for name in dict.fromkeys((config.supervisor, config.engineer, *given)):
+    for name in dict.fromkeys((config.supervisor, config.engineer, config.reviewer, *given)):
         check_agent(name, config)
     yield "agents", f"supervisor {config.supervisor}, engineer {config.engineer}", ""
 

@@ -47,6 +47,7 @@ def _shown(story: TurnStory, kept: Keepings) -> dict[str, Any]:
         "handoff": kept.handoff or _added(kept, HANDOFF),  # of a turn that was abandoned: what its patch added
         "fences": parse_patch(kept.contents.get("fences.patch", b"")),
         "blocker": kept.contents.get("blocker.md", b"").decode("utf-8", "replace"),
+        "review": kept.review,
         "pictures": pictures,
         "pictured": story.name if pictures else "",
     }

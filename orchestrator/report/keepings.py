@@ -10,6 +10,7 @@ from typing import NamedTuple
 from orchestrator.layout import HANDOFF, MANIFEST
 from orchestrator.records.hub import FileEntry, parse_manifest
 from orchestrator.report.chronicle import TurnStory
+from orchestrator.roles import REVIEW_FILE
 from orchestrator.workspace import Workspace
 
 __all__ = ["FileDiff", "Keepings", "parse_patch", "read_keepings"]
@@ -50,6 +51,7 @@ class Keepings:
     diff: tuple[FileDiff, ...]
     message: str = ""
     handoff: str = ""
+    review: str = ""
     files: tuple[FileEntry, ...] = ()
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     patches: tuple[str, ...] = ()
@@ -83,7 +85,8 @@ def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
         names = tuple(str(path.relative_to(workspace.home.parent)) for path in left)
         return Keepings(log, diff, patches=names, has_folder=folder.is_dir())
     commit = git.run(*_PATCH, record.commit, *_PATHS)
-    handoff, manifest = (git.blob(record.commit, path) or b"" for path in (HANDOFF, record.hub + MANIFEST))
+    paths = (HANDOFF, record.hub + MANIFEST, record.hub + REVIEW_FILE)
+    handoff, manifest, review = (git.blob(record.commit, path) or b"" for path in paths)
     told = parse_manifest(manifest.decode("utf-8", "replace"))
     files = told.files if told.turn == record.turn else ()  # or it is that of the iteration's other turn
     contents = {}
@@ -92,4 +95,5 @@ def read_keepings(workspace: Workspace, story: TurnStory) -> Keepings:
             kept, found = workspace.store.path(file.sha256), git.blob(record.commit, record.hub + file.path)
             contents[file.path] = found if found or not kept.is_file() else kept.read_bytes()
     message, text = _FILE.split(commit.decode("utf-8", "replace"), 1)[0].strip(), handoff.decode("utf-8", "replace")
-    return Keepings(log, parse_patch(commit), message, text, files, {k: v for k, v in contents.items() if v})
+    shown = {name: content for name, content in contents.items() if content}
+    return Keepings(log, parse_patch(commit), message, text, review.decode("utf-8", "replace"), files, shown)

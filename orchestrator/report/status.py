@@ -13,6 +13,7 @@ from orchestrator.journal import read_journal
 from orchestrator.lock import read_holder
 from orchestrator.policy.focus import Standing, is_stale
 from orchestrator.records.text import counted
+from orchestrator.roles import REVIEW_FILE
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace
 
@@ -80,6 +81,8 @@ def make_status(workspace: Workspace, config: Config, *, fresh: bool = False) ->
         "loop": holder.get("pid"),
         "requests_waiting": _waiting(workspace, state),
         "user_input_waiting": len(state.inputs),
+        "reviewed": state.reviewed or None,
+        "review_waiting": f"{state.review.hub}{REVIEW_FILE}" if state.review else None,
         "runnable": [item.id for item in agenda.candidates],
         "items": [_item(standing, state) for standing in agenda.standings],
     }
@@ -105,6 +108,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"not heard before {when}: {', '.join(status['requests_waiting'])}")
     if status["user_input_waiting"]:
         lines.append("your user_input.md was read; the next handoff answers it")
+    if status["review_waiting"]:
+        lines.append(f"a review waits for the next supervisor: {status['review_waiting']}")
     for item in status["items"]:
         state = ("runnable" + ", but lies idle" * item["stale"]) if item["runnable"] else item["obstacle"]
         lines.append(f"  {item['id']:<28} {item['status']:<12} {item['priority']:<8} dwell {item['dwell']}  {state}")

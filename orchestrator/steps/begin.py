@@ -7,9 +7,11 @@ from dataclasses import asdict, replace
 
 from orchestrator.agents.catalog import EMBEDDED, make_agent
 from orchestrator.briefing import make_facts
-from orchestrator.facts import Role, TurnRequest
+from orchestrator.facts import TurnRequest
 from orchestrator.process import Ending, Limits
 from orchestrator.records.handoff import StepKind
+from orchestrator.review import course_of, pending_review
+from orchestrator.roles import Leaving
 from orchestrator.steps.base import Turn, TurnFailed
 
 __all__ = ["act", "brief", "open_turn"]
@@ -40,6 +42,9 @@ def brief(turn: Turn) -> Turn:
     facts = make_facts(
         turn.agenda, turn.state, session.config, focus=turn.focus, stamp=turn.stamp, refusals=turn.refusals, own=own
     )
+    facts["review"] = pending_review(session, turn.state) if turn.role.writes_handoff else None
+    if turn.role.leaves is Leaving.REVIEW:
+        facts["course"] = course_of(session, turn.agenda, turn.state, turn.hub)
     request = TurnRequest(
         turn=turn.id,
         role=turn.role.role,
@@ -61,8 +66,8 @@ def brief(turn: Turn) -> Turn:
 def _agent_name(turn: Turn) -> str:
     """Who plays the turn: a handoff that only runs rows needs no agent program, whichever is configured."""
     config = turn.session.config
-    if turn.role.role is Role.SUPERVISOR:
-        return config.supervisor
+    if not turn.role.is_measured:
+        return config.supervisor if turn.role.writes_handoff else config.reviewer
     steps = turn.handoff.do_now if turn.handoff else ()
     if all(step.kind in {StepKind.RUN, StepKind.TEST} for step in steps):
         return EMBEDDED
