@@ -7,7 +7,7 @@ ARGS ?=
 # Two test processes with one thread each: small networks lose tenfold when both take both cores.
 SINGLE := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: loop loop-all test check browser lint format types size
+.PHONY: loop loop-all test check browser walls lint format types size
 
 loop: $(VENV)/installed-loop  ## run the default plan to its verified end
 	@$(PY) -m orchestrator.loop $(ARGS)
@@ -18,7 +18,7 @@ loop-all: $(VENV)/installed-networks  ## the same, with the Medium items, which 
 test: $(VENV)/installed-test  ## the quick suite
 	@$(SINGLE) $(PY) -m pytest -q -n 2 -m "not slow and not network"
 
-check: browser lint types size  ## format, lint, types, sizes, quick and slow tests
+check: browser walls lint types size  ## format, lint, types, sizes, quick and slow tests
 	@$(SINGLE) $(PY) -m pytest -q -n 2
 
 browser:  ## chromium for the tests of the pages, from the system; without it they are skipped and say so
@@ -28,6 +28,14 @@ browser:  ## chromium for the tests of the pages, from the system; without it th
 		{ apt-get update && apt-get install -y --no-install-recommends chromium chromium-driver; } >/dev/null \
 			|| echo "chromium could not be installed: the tests of the pages are skipped"; \
 	else echo "no chromium and chromedriver on the PATH: the tests of the pages are skipped"; fi
+
+walls:  ## bubblewrap for the tests of the sandbox, from the system; without it they are skipped and say so
+	@if command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing bubblewrap for the tests of the sandbox (once) ..."; \
+		{ apt-get update && apt-get install -y --no-install-recommends bubblewrap; } >/dev/null \
+			|| echo "bubblewrap could not be installed: the tests of the sandbox are skipped"; \
+	else echo "no bwrap on the PATH: the tests of the sandbox are skipped"; fi
 
 lint: $(VENV)/installed-test
 	@$(PY) -m ruff format --check .

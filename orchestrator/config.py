@@ -68,6 +68,31 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _paths(value: object) -> tuple[Path, ...]:
+    """Read absolute paths; `~` and `$NAME` are filled in, and a path with a variable that is not set is left out."""
+    found = os.environ  # noqa: TID251 -- here
+    named = [(text, re.findall(r"\$(\w+)", text)) for text in _texts(value)]
+    known = [os.path.expandvars(text) for text, names in named if all(map(found.get, names))]
+    paths = tuple(Path(text).expanduser() for text in known)
+    if not all(path.is_absolute() for path in paths):
+        raise ValueError("a list of absolute paths")
+    return paths
+
+
+def _first_path(value: object) -> tuple[Path, ...]:
+    return _paths(value)[:1]
+
+
+def _one_of(*names: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = "off" if value is False else value  # what YAML makes of a bare `off`
+        if text not in names:
+            raise ValueError("one of " + ", ".join(names))
+        return str(text)
+
+    return read
+
+
 def _argv(value: object) -> tuple[str, ...]:
     return tuple(shlex.split(_text(value)))
 
@@ -86,11 +111,7 @@ def _severities(value: object) -> Mapping[str, str]:
 
 
 def _priority(value: object) -> str:
-    names = ("Critical", "High", "Medium", "Low")
-    text = _text(value).capitalize()
-    if text not in names:
-        raise ValueError("one of " + ", ".join(names))
-    return text
+    return _one_of("Critical", "High", "Medium", "Low")(_text(value).capitalize())
 
 
 @dataclass(frozen=True)
@@ -129,7 +150,12 @@ SETTINGS = (
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
     Setting("sync", "", _text, "branch merged into the run between iterations, as main or origin/main"),
+    Setting("sandbox", "auto", _one_of("auto", "required", "off"), "walls around agents, tests and rows", "MODE"),
+    Setting("network", "full", _one_of("full", "none"), "what the agent program reaches from within the walls", "MODE"),
+    Setting("sandbox_read", (), _paths, "further paths that children may read"),
+    Setting("sandbox_write", (), _paths, "further paths that the agent program may write"),
     Setting("needs", {}, _commands, "commands that provide what a row's `Needs:` names, by kind"),
+    Setting("needs_folder", (), _first_path, "where those commands keep it: the first of some paths that is known"),
     Setting("rules", {}, _severities, "severities that differ from those in docs/rules.md, by rule"),
     Setting("notify", (), _argv, "command told, as JSON on stdin, of blocked, waiting and done items, and of the end"),
 )
@@ -156,7 +182,12 @@ class Config:
     tests: tuple[str, ...]
     docs: tuple[str, ...]
     pass_env: tuple[str, ...]
+    sandbox: str
+    network: str
+    sandbox_read: tuple[Path, ...]
+    sandbox_write: tuple[Path, ...]
     needs: Mapping[str, tuple[str, ...]]
+    needs_folder: tuple[Path, ...]
     rules: Mapping[str, str]
     sync: str
     notify: tuple[str, ...]

@@ -21,17 +21,26 @@ _CONDITION_S = 60.0  # a command of a return condition is run in every iteration
 
 
 def _run(command: tuple[str, ...] | list[str], name: str, log: str, root: Path, session: Session) -> ChildResult:
-    """Run a person's command from outside, with network; what it prints goes to a log of its own."""
+    """Run a person's command from outside, with network; what it prints goes to a log of its own.
+
+    One that provides something may run code of the worktree, so it is put behind walls; one that looks is a person's.
+    """
     argv, extra = resolve_command(command, {"name": name})
     path = session.workspace.home / "needs" / log
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     session.live.work(f"providing {name}" if name else f"looking: {' '.join(command)}", path)
     seconds = session.config.verify_minutes * 60 if name else _CONDITION_S
+    env = {**child_environment(session.config, root, network=True), **extra}
+    if name:
+        folder = session.config.needs_folder
+        for kept in folder:
+            kept.mkdir(parents=True, exist_ok=True)
+        argv = session.sandbox.opened(read=[root], write=folder, network=True).wrap(argv, root, env)
     return run_child(
         argv,
         cwd=root,
-        env={**child_environment(session.config, root, network=True), **extra},
+        env=env,
         log=path,
         limits=Limits(wall_s=seconds),
         should_stop=session.interrupted,

@@ -26,6 +26,7 @@ from orchestrator.prompts import Prompts, prompt_folders
 from orchestrator.rebuild import find_runs, rebuild_run
 from orchestrator.records.text import counted
 from orchestrator.report.live import Live
+from orchestrator.sandbox import find_sandbox
 from orchestrator.session import Session
 from orchestrator.state import RunInfo, State, fold
 from orchestrator.turn import settle
@@ -120,6 +121,8 @@ def _tell_start(session: Session, *, new: bool) -> None:
     workspace, run, live = session.workspace, session.run, session.live
     how = "starts from" if new else "goes on; it started from"
     live.line(f"{run.name} {how} {run.base[:8]}, on branch {run.branch}, in {workspace.root / run.worktree}", "bold")
+    if not session.sandbox.program:
+        live.fact(f"sandbox: {session.sandbox.note}; agents and rows reach all that you can reach")
     uncommitted = workspace.uncommitted()
     if uncommitted:
         live.fact(f"left alone and no part of the run: {counted(uncommitted, 'uncommitted path')} of yours")
@@ -161,10 +164,11 @@ def open_session(
     JournalError
         The journal is damaged.
     ConfigError
-        An agent's name is unknown.
+        An agent's name is unknown, or a sandbox is required and there is none.
     """
     for name in (config.supervisor, config.engineer, config.reviewer):
         check_agent(name, config)
+    sandbox = find_sandbox(config, workspace.git)
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -183,7 +187,8 @@ def open_session(
                 raise LockError(f"{workspace.journal_path}: process {pid}, which opened this run, still works; {cure}")
             sweep_orphans(pid, identity)
         run, new = _run(workspace, journal, live, config, fresh=fresh, resume=resume)
-        journal.append("run.opened", {"run": run.name, "pid": os.getpid(), "identity": own_identity()})
+        opened = {"run": run.name, "pid": os.getpid(), "identity": own_identity(), "sandbox": sandbox.note}
+        journal.append("run.opened", opened)
         verify = workspace.home / "verify"
         worktree = open_run_worktree(workspace, run, begun=bool(fold(journal.events).turns))
         git = stack.enter_context(worktree.git.keeping_reader())
@@ -198,6 +203,7 @@ def open_session(
             journal=journal,
             live=live,
             prompts=Prompts(prompt_folders(workspace.root)),
+            sandbox=sandbox,
             interrupted=interrupted,
         )
         _tell_start(session, new=new)

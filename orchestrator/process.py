@@ -65,7 +65,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class ChildResult:
-    """How a child ended: `code` is negative for a signal, and None for a child that never started."""
+    """How a child ended.
+
+    `code` is None for a child that never started, and negative for a signal (128 plus its number in a sandbox).
+    """
 
     argv: tuple[str, ...]
     code: int | None
@@ -139,11 +142,13 @@ def run_child(
             why = "no such program" if isinstance(error, FileNotFoundError) else error
             sink.write(f"[orchestrator] not started: {argv[0]}: {why}\n".encode(errors="replace"))
             return ChildResult(tuple(argv), None, Ending.NOT_STARTED, 0.0, log, 0)
-        born = lineage.start_time_of(child.pid)
+        born, is_walled = lineage.start_time_of(child.pid), Path(argv[0]).name == "bwrap"
 
         def family() -> list[lineage.Process]:
             childless = child.poll() is not None and has_orphans and not _has_children()
-            return [] if childless else lineage.find_family(child.pid, born)
+            found = [] if childless else lineage.find_family(child.pid, born)
+            inside = [process for process in found if child.pid not in {process.pid, process.parent}]
+            return inside if inside and is_walled else found  # who ends bubblewrap first kills what is in it
 
         with cast("BinaryIO", child.stdout) as source:
             tee = _Tee(source.fileno(), sink, limits.output_bytes)

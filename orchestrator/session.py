@@ -10,6 +10,7 @@ from orchestrator.evidence.checkout import Checkout
 from orchestrator.journal import Journal
 from orchestrator.prompts import Prompts
 from orchestrator.report.live import Live
+from orchestrator.sandbox import Sandbox
 from orchestrator.state import RunInfo, State, fold
 from orchestrator.workspace import RunWorktree, Workspace
 
@@ -22,6 +23,8 @@ class Session:
 
     Attributes
     ----------
+    sandbox : Sandbox
+        The walls that every child gets, to be opened for what it needs.
     interrupted : callable
         True once a signal asked for an end; children are ended then.
     provided : set of str
@@ -38,6 +41,7 @@ class Session:
     journal: Journal
     live: Live
     prompts: Prompts
+    sandbox: Sandbox
     interrupted: Callable[[], bool]
     provided: set[str] = field(default_factory=set)
     announced: dict[str, str] = field(default_factory=dict)

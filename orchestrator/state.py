@@ -86,6 +86,7 @@ class State:
     this call's limits, `approvals` are pairs of item and commit not yet brought in, `inputs` wait for a supervisor.
     `synced` is the commit of another branch that was merged in last; `reviewed` the iteration after which a reviewer
     worked last, `review` its turn until a supervisor has seen it.
+    `sandbox` says what the children of that process are behind.
     """
 
     run: RunInfo | None = None
@@ -97,6 +98,7 @@ class State:
     open_turn: OpenTurn | None = None
     open_handoff: TurnRecord | None = None
     harness: tuple[tuple[int, str | None], ...] = ()
+    sandbox: str = ""
     failures: Mapping[str, int] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     paused: str = ""
@@ -226,7 +228,8 @@ def _abandoned(state: State, data: Mapping[str, Any]) -> State:
 
 def _opened(state: State, data: Mapping[str, Any]) -> State:
     harness = ((data["pid"], data["identity"]),)
-    return _with(state, failures={}, harness=harness, more_iterations=0, more_minutes=0.0)
+    sandbox = data.get("sandbox", "")
+    return _with(state, failures={}, harness=harness, sandbox=sandbox, more_iterations=0, more_minutes=0.0)
 
 
 def _item(state: State, data: Mapping[str, Any]) -> State:

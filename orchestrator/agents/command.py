@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from orchestrator.errors import ConfigError
 from orchestrator.facts import AgentOutcome, TurnRequest
 from orchestrator.process import Limits, run_child
+from orchestrator.sandbox import NO_SANDBOX, Sandbox
 
 __all__ = ["CommandAgent"]
 
@@ -34,6 +35,8 @@ class CommandAgent:
         anywhere in an argument; other braces stay as they are, unless they look like a placeholder.
     env
         The complete environment of the program.
+    sandbox
+        The walls it runs behind; prompt and request can be read there.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class CommandAgent:
     name: str
     argv_template: tuple[str, ...]
     env: Mapping[str, str]
+    sandbox: Sandbox = NO_SANDBOX
 
     def __post_init__(self) -> None:
         if not self.argv_template:
@@ -68,8 +72,10 @@ class CommandAgent:
         ProcessError
             If the log cannot be written, or a process outlives being killed.
         """
+        argv = [_PLACEHOLDER.sub(lambda match: _VALUES[match[1]](request), argument) for argument in self.argv_template]
+        sandbox = self.sandbox.opened(read=[request.prompt_path, request.request_path])
         result = run_child(
-            [_PLACEHOLDER.sub(lambda match: _VALUES[match[1]](request), argument) for argument in self.argv_template],
+            sandbox.wrap(argv, request.worktree, self.env),
             cwd=request.worktree,
             env=self.env,
             log=request.log_path,

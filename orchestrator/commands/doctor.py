@@ -25,6 +25,7 @@ from orchestrator.records.findings import parse_findings
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.text import Problem, counted
 from orchestrator.report.status import documents_root, read_state
+from orchestrator.sandbox import find_sandbox
 from orchestrator.state import State, fold
 from orchestrator.workspace import Workspace, find_entry
 
@@ -97,6 +98,7 @@ def _agents(workspace: Workspace) -> Iterator[_Line]:
     given = ("command",) if config.agent_command else ()
     for name in dict.fromkeys((config.supervisor, config.engineer, config.reviewer, *given)):
         check_agent(name, config)
+    yield "sandbox", find_sandbox(config, workspace.git).note, ""
     yield "agents", f"supervisor {config.supervisor}, engineer {config.engineer}", ""
 
 

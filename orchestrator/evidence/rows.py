@@ -44,10 +44,12 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
     """Exit code and the reason it failed, empty when it did not."""
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
     argv, environment = resolve_command(words_of((row.recheck if inputs.saved else row.run) or ""), folders)
+    env = {**bench.environment, **environment}
+    sandbox = bench.sandbox.opened(read=[inputs.artifacts], write=[inputs.hub])
     result = run_child(
-        argv,
+        sandbox.wrap(argv, bench.checkout.root, env),
         cwd=bench.checkout.root,
-        env={**bench.environment, **environment},
+        env=env,
         log=inputs.log,
         limits=Limits(wall_s=row.limit_s or bench.seconds),
         should_stop=bench.should_stop,

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.facts import CodeDiff, TestRun
 from orchestrator.process import ChildResult, Ending, Limits, run_child
+from orchestrator.sandbox import NO_SANDBOX, Sandbox
 
 __all__ = ["TestBench", "causes_of", "count_collected", "run_tests"]
 
@@ -57,6 +58,8 @@ class TestBench:
         Changed functions: a run that watches says which of them were executed.
     allow_skip : collection of str
         What the plan says in `Allow-skip:`; a test named there that skips is "not run".
+    sandbox : Sandbox
+        The walls around every child, the checkout behind them.
     """
 
     __test__ = False
@@ -71,6 +74,7 @@ class TestBench:
     earlier: Collection[str] = ()
     code: CodeDiff = field(default_factory=CodeDiff)
     allow_skip: Collection[str] = ()
+    sandbox: Sandbox = NO_SANDBOX
 
     def pytest(self, arguments: Sequence[str], log: Path, report: Path, *, watch: bool = False) -> ChildResult:
         """One pytest child in the checkout, with the harness's probe loaded from outside of it."""
@@ -85,8 +89,9 @@ class TestBench:
         argv = [sys.executable, "-E", "-P", "-B", "-X", "utf8", str(launcher), str(self.checkout.root)]
         argv += ["-p", "no:cacheprovider", "--color=no", f"--orchestrator-report={report}"]
         argv += [f"--orchestrator-packages={','.join(self.packages)}", f"--orchestrator-forbidden={self.forbidden}"]
+        sandbox = self.sandbox.opened(write=[self.scratch])
         return run_child(
-            [*argv, *arguments],
+            sandbox.wrap([*argv, *arguments], self.checkout.root, environment),
             cwd=self.checkout.root,
             env=environment,
             log=log,
@@ -185,14 +190,17 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
     collected = count_collected(bench, selectors, out / "pytest_collect.log")
-    report, junit = bench.scratch / "report.json", out / "junit.xml"
+    report, junit = bench.scratch / "report.json", bench.scratch / "junit.xml"
+    junit.unlink(missing_ok=True)
     started = time.monotonic()
     arguments = ["-v", "-rA", _ALL_FILES, f"--junitxml={junit}", *selectors]
     result = bench.pytest(arguments, out / "pytest.log", report, watch=watch)
     found = _read(report)
+    if junit.is_file() and not junit.is_symlink():
+        shutil.copyfile(junit, out / junit.name)
     outcomes: dict[str, str] = found["outcomes"]
     foreign = _foreign(found["imported_from"], bench.checkout.root)
-    note = _note(result, found, collected, _xml_counts(junit))
+    note = _note(result, found, collected, _xml_counts(out / junit.name))
     if foreign:
         note = "code under test was not imported from the checkout: " + "; ".join(foreign)
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))

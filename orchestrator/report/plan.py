@@ -20,13 +20,13 @@ def tell_plan(call: LoopCall) -> int:
         values = {setting.key: getattr(call.config, setting.key) for setting in SETTINGS}
         shown["config"] = {key: {"value": value, "origin": call.config.origins[key]} for key, value in values.items()}
         lines += [
-            f"{key} = {json.dumps(value) if value else 'none'}  ({call.config.origins[key]})"
+            f"{key} = {json.dumps(value, default=str) if value else 'none'}  ({call.config.origins[key]})"
             for key, value in values.items()
         ]
     if call.dry_run:
         status = make_status(call.workspace, call.config, fresh=call.fresh)
         shown["status"] = status
         lines += [*status_lines(status), "would work on: " + (", ".join(status["runnable"]) or "nothing")]
-    text = json.dumps(shown, indent=1) if call.as_json else "\n".join(lines)
+    text = json.dumps(shown, indent=1, default=str) if call.as_json else "\n".join(lines)
     sys.stdout.write(text + "\n")
     return 0

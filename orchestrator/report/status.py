@@ -79,6 +79,7 @@ def make_status(workspace: Workspace, config: Config, *, fresh: bool = False) ->
         "open_turn": state.open_turn.turn if state.open_turn else None,
         "paused": state.paused or None,
         "loop": holder.get("pid"),
+        "sandbox": state.sandbox or None,
         "requests_waiting": _waiting(workspace, state),
         "user_input_waiting": len(state.inputs),
         "reviewed": state.reviewed or None,
@@ -96,6 +97,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         if run
         else "no run yet: python -m orchestrator.loop"
     ]
+    if status["sandbox"]:
+        lines.append(f"sandbox: {status['sandbox']}")
     if status["open_turn"]:
         under_way = (
             f"under way in process {status['loop']}" if status["loop"] else "cut short; the next start settles it"

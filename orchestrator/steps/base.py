@@ -104,6 +104,7 @@ class Turn:
             forbidden=session.worktree.root.parent,
             seconds=session.config.verify_minutes * 60,
             should_stop=session.interrupted,
+            sandbox=session.sandbox.opened(write=[session.checkout.root]),
         )
 
     @property

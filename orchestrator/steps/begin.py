@@ -81,7 +81,7 @@ def act(turn: Turn) -> Turn:
     session, config = turn.session, turn.session.config
     if turn.request is None:
         raise AssertionError("act comes after brief")
-    agent = make_agent(_agent_name(turn), config, session.worktree.root)
+    agent = make_agent(_agent_name(turn), config, session.worktree.root, session.sandbox)
     session.live.step(f"{agent.name} is at work", turn.request.log_path)
     limits = Limits(wall_s=config.turn_minutes * 60, silence_s=config.silence_minutes * 60)
     session.worktree.git.rest()  # what the agent does to the repository is met by a git that starts afterwards

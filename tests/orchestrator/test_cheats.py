@@ -162,7 +162,7 @@ def ralph():
     assert "with the tests as the base had them: 1 failing: tests/test_old.py::test_empty" in done.said
 
 
-def test_commits_of_the_agent_are_folded_into_the_turn(make_project: Make, make_actor: Actor) -> None:
+def test_commits_of_an_agent_without_walls_are_folded_into_the_turn(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     actor = make_actor(
         """
@@ -173,7 +173,7 @@ def ralph():
     say("Committed it.")
 """
     )
-    done = play(project, actor)
+    done = project.loop("--agent-command", actor, "--iterations", "1", "--sandbox", "off")
     assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
     assert project.git("rev-list", "--count", "main..loop/run-1") == "2"
     assert "refs/orchestrator/run-1/0002-ralph/" in project.git("for-each-ref", "refs/orchestrator")

@@ -59,7 +59,7 @@ def test_a_sound_repository_has_a_tick_on_every_line(project: Project) -> None:
 def test_a_killed_loop_leaves_a_turn_and_a_process_that_are_named(
     project: Project, make_actor: Callable[[str], str]
 ) -> None:
-    argv = [sys.executable, "-P", "-m", "orchestrator.loop", "--agent-command", make_actor(HANGS)]
+    argv = [sys.executable, "-P", "-m", "orchestrator.loop", "--sandbox", "off", "--agent-command", make_actor(HANGS)]
     loop = subprocess.Popen(argv, cwd=project.root, env=project.environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while not (project.root / ".orchestrator/runs/run-1/up").exists() and time.monotonic() < deadline:

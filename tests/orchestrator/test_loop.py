@@ -163,7 +163,7 @@ def ralph():
     import time; time.sleep(60)
 """
     )
-    running = start(project, "--agent-command", actor)
+    running = start(project, "--agent-command", actor, "--sandbox", "off")
     wait_for(lambda: marker.exists() and marker.read_text() != "")
     running.kill()
     running.wait()
@@ -209,8 +209,9 @@ def test_an_item_whose_need_is_missing_waits_and_wakes_when_it_is_there(make_pro
     project.write(
         "fetch.py", "import pathlib, sys\nsys.exit(0 if pathlib.Path(sys.argv[1]).exists() else 'no network')\n"
     )
-    there = project.root.parent / "numbers"
-    project.write("orchestration.yaml", f"needs:\n  dataset: python fetch.py {str(there)!r}\n")
+    there = project.root.parent / "data" / "numbers"
+    settings = f"needs:\n  dataset: python fetch.py {str(there)!r}\nneeds_folder: [{str(there.parent)!r}]\n"
+    project.write("orchestration.yaml", settings)
     project.commit()
     done = project.loop()
     assert done.code == 10, done.said
@@ -258,10 +259,10 @@ def test_a_template_that_asks_for_more_than_there_is_ends_the_run_with_nothing_l
 
 def test_an_agent_program_given_by_a_relative_path_is_found_from_where_the_loop_is_called(make_project: Make) -> None:
     project = make_project("good")
-    project.write("my agent", '#!/bin/sh\necho seen > "$0.seen"\nexit 3\n')
+    project.write("my agent", "#!/bin/sh\nexit 3\n")
     (project.root / "my agent").chmod(0o755)
-    project.loop("--agent-command", "'./my agent' {prompt_file}", "--iterations", "1")
-    assert (project.root / "my agent.seen").exists()
+    done = project.loop("--agent-command", "'./my agent' {prompt_file}", "--iterations", "1")
+    assert "agent command: exit code 3 after" in done.said
 
 
 def test_limits_end_the_run_with_their_own_code(make_project: Make) -> None:

@@ -1,4 +1,4 @@
-"""Agents that go for the harness itself: its checkout, its runner, its folders, the user's files."""
+"""Agents without walls around them that go for the harness itself: its checkout, runner, folders, the user's files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ PASSED = "MEAN-FIX-001"
 
 
 def play(project: Project, actor: str, iterations: int = 1) -> Finished:
-    return project.loop("--agent-command", actor, "--focus", PASSED, "--iterations", str(iterations))
+    return project.loop(
+        "--agent-command", actor, "--focus", PASSED, "--iterations", str(iterations), "--sandbox", "off"
+    )
 
 
 @pytest.mark.parametrize(
