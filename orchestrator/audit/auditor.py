@@ -12,6 +12,7 @@ from orchestrator.audit.history import Audited, History
 from orchestrator.audit.judgement import Fact, Judged, Judgement, judge_code, judge_counts
 from orchestrator.audit.logs import Run
 from orchestrator.audit.passages import Passage, named_hubs, read_passages
+from orchestrator.audit.surroundings import Around, look_around
 from orchestrator.audit.trees import Tree
 from orchestrator.records.claims import ClaimKind, Said, read_claims
 from orchestrator.records.text import Problem
@@ -84,19 +85,18 @@ class _Auditor:
         yield from self.of_dwell()
 
     def of_passage(self, passage: Passage) -> Iterator[Audited]:
-        named = frozenset(re.findall(r"[\w.-]+\.(?:log|txt|xml|json|out)\b", passage.text))
         seen: set[tuple[ClaimKind, str]] = set()
-        for number, line in passage.lines:
+        for number, line, around in look_around(passage.lines):
             for said in read_claims(line):
                 key = (said.kind, said.value)
                 if said.value and said.kind is not ClaimKind.EXIT_CODE and key in seen:
                     continue
                 seen.add(key)
-                judged = self.judge_one(passage, line, said, named)
+                judged = self.judge_one(passage, line, said, around)
                 if judged:
                     yield Audited(said.kind, said.text, passage.path, number, judged)
 
-    def judge_one(self, passage: Passage, line: str, said: Said, named: frozenset[str]) -> Judged | None:
+    def judge_one(self, passage: Passage, line: str, said: Said, around: Around) -> Judged | None:
         folders = self.folders(passage, line)
         if said.kind is ClaimKind.PATH:
             return self.of_path(said.value, folders)
@@ -109,9 +109,9 @@ class _Auditor:
         if said.kind is ClaimKind.EXIT_CODE:
             return judge_code(said, runs)
         issued = passage.kind == "memory" and not named_hubs(line, "") and self.is_issued(passage)
-        found = judge_counts(said, runs, named, grows=issued)
+        found = judge_counts(said, runs, around, line, grows=issued)
         if issued and found.judgement is not Judgement.CONFIRMED:
-            return self.of_earlier(passage, said, named) or found
+            return self.of_earlier(passage, said, around) or found
         return found
 
     def is_issued(self, passage: Passage) -> bool:
@@ -121,13 +121,13 @@ class _Auditor:
             _digits(stamp)[: len(begun)] >= begun for _, stamp in passage.hubs if stamp[:1].isdigit()
         )
 
-    def of_earlier(self, passage: Passage, said: Said, named: frozenset[str]) -> Judged | None:
+    def of_earlier(self, passage: Passage, said: Said, around: Around) -> Judged | None:
         """Judge by an older hub of the same item, newest first; only one that bears the claim out counts."""
         begun = _digits(passage.stamp)
         older = [hub for item in {hub[0] for hub in passage.hubs} for hub in self._of_items.get(item, ())]
         for hub in sorted(older, key=lambda hub: hub[1], reverse=True):
             if hub not in passage.hubs and _digits(hub[1]) <= begun:
-                found = judge_counts(said, self.runs(self.tree.hubs[hub]), named)
+                found = judge_counts(said, self.runs(self.tree.hubs[hub]), around)
                 if found.judgement is Judgement.CONFIRMED:
                     return Judged(found.judgement, "in an older hub of the item", found.facts)
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.audit.logs import Run, base_name
+from orchestrator.audit.surroundings import ARTIFACT, Around, part_names
 from orchestrator.policy.counts import Tally, agrees
 from orchestrator.records.claims import Said
 
@@ -51,7 +52,6 @@ class _Scope:
     words: frozenset[str] = field(default_factory=frozenset)
 
 
-_ARTIFACT = re.compile(r"[\w.-]+\.(?:log|txt|xml|json|out)\b")
 _TEST = re.compile(r"[\w./-]*\b(?P<file>test_\w+\.py|\w+_test\.py)(?:::(?P<node>[\w:\[\].-]+|\{[^}]*\}))?")
 _LABEL = re.compile(r"(?P<label>[A-Za-z][\w` /.-]*?)\W*[:—–(]\W*$")
 _LAST = re.compile(r"(?P<label>(?:[A-Za-z][\w-]*\s+){1,3})$")
@@ -86,7 +86,7 @@ def _scope(said: Said) -> _Scope:
         told.append(last["label"])
     words = _words(" ".join(told)) | (_words(re.sub(r"\([^)]*\)?", "", said.text)) if said.part else frozenset())
     return _Scope(
-        frozenset(_ARTIFACT.findall(said.about)), frozenset(match["file"] for match in tests), frozenset(parts), words
+        frozenset(ARTIFACT.findall(said.about)), frozenset(match["file"] for match in tests), frozenset(parts), words
     )
 
 
@@ -94,7 +94,7 @@ def _run_words(run: Run) -> frozenset[str]:
     return _words(" ".join([base_name(run.path).rpartition(".")[0], *(name.removesuffix(".py") for name in run.files)]))
 
 
-def _choose(scope: _Scope, runs: Sequence[Run], named: frozenset[str]) -> tuple[list[Run], str]:
+def _choose(scope: _Scope, runs: Sequence[Run], around: Around) -> tuple[list[Run], str]:
     """Return the runs that a claim may be about, and what tells so; the empty word: nothing that is there."""
     if scope.artifacts:
         found = [run for run in runs if base_name(run.path) in scope.artifacts]
@@ -113,8 +113,18 @@ def _choose(scope: _Scope, runs: Sequence[Run], named: frozenset[str]) -> tuple[
             if best
             else (list(runs), "")
         )
-    pool = [run for run in runs if base_name(run.path) in named]
-    return (pool, "hub") if pool else (list(runs), "hub")
+    pools = ([run for run in runs if base_name(run.path) in circle] for circle in around.circles)
+    return next(filter(None, pools), list(runs)), "hub"
+
+
+def _of_part(runs: Sequence[Run], text: str) -> list[Run]:
+    """Leave out the runs of other parts, where a text names one of the parts that a suite was run in."""
+    told = part_names(text)
+    for kind in {kind for kind, _ in told}:
+        parts = {run.path: {part for part in part_names(run.path) if part[0] == kind} for run in runs}
+        if any(parts.values()):
+            runs = [run for run in runs if parts[run.path] & told]
+    return list(runs)
 
 
 def _part(run: Run, scope: _Scope) -> Tally | None:
@@ -166,7 +176,7 @@ def _dissent(said: Said, found: Run, runs: Sequence[Run]) -> Run | None:
         beside = run.path.rpartition("/")[0] == folder
         if not run.tally.ran:
             none_there = beside and not run.tally.collected and not run.tally.deselected and found.tally.ran
-            if none_there or (_same_tests(run, found) and not run.tally.sizes & found.tally.sizes):
+            if none_there or (_same_tests(run, found) and max(run.tally.sizes) < min(found.tally.sizes)):
                 return run
         elif agrees(said, run.tally) or not (
             _same_tests(run, found) or (beside and run.kind != found.kind and not run.files)
@@ -245,29 +255,31 @@ def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[R
     return Judged(Judgement.UNVERIFIABLE, "which tests it is about is not told")
 
 
-def judge_counts(said: Said, runs: Sequence[Run], named: frozenset[str], *, grows: bool = False) -> Judged:
+def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = "", *, grows: bool = False) -> Judged:
     """Judge a claim about tests.
 
     Parameters
     ----------
     runs
         Of the hubs that the claim is bound to, in the order of their paths.
-    named
-        Names of artifacts that stand beside the claim.
+    around, line
+        What stands around the claim, and the line that makes it.
     grows
         The hub was made after the claim: it may hold more tests, and a larger run contradicts nothing.
     """
-    whole = [run for run in runs if run.kind != "code" and run.whole]
+    ended = [run for run in runs if run.kind != "code" and run.whole]
+    cut = [run for run in runs if not run.whole and not ended]
+    whole = _of_part(ended, f"{around.heading}\n{line}")
     if not whole:
-        why = (
-            "a log ends before its run does" if any(not run.whole for run in runs) else "no run of tests is in its hub"
+        why = "no run of this part is there" if ended else "no run of tests is in its hub"
+        return Judged(
+            Judgement.UNVERIFIABLE, "a log ends before its run does" if cut else why, tuple(map(_fact, cut[:1]))
         )
-        return Judged(Judgement.UNVERIFIABLE, why, tuple(_fact(run) for run in runs if not run.whole)[:1])
     scope = _scope(said)
-    chosen, basis = _choose(scope, whole, named)
+    chosen, basis = _choose(scope, whole, around)
     if said.every and not said.counts:
         return _judge_every(said, chosen, basis, whole)
-    support = _support(said, chosen, scope)
+    support = _support(said, chosen, scope) or (_support(said, whole, scope) if basis == "hub" else [])
     if support:
         other = _dissent(said, support[-1], whole) if len(support) == 1 else None
         facts = tuple(map(_fact, support))
@@ -282,7 +294,7 @@ def judge_counts(said: Said, runs: Sequence[Run], named: frozenset[str], *, grow
 
 def judge_code(said: Said, runs: Sequence[Run]) -> Judged:
     """Judge a claim about an exit code; a file of its own may hold that of the last command of a pipe."""
-    names = frozenset(_ARTIFACT.findall(said.about))
+    names = frozenset(ARTIFACT.findall(said.about))
     codes = [run for run in runs if run.code is not None]
     codes = [run for run in codes if base_name(run.path) in names] or codes
     right = [run for run in codes if str(run.code) == said.value]

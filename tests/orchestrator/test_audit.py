@@ -175,6 +175,11 @@ TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
         {"pytest.log": GREEN.partition(f"{BAR} 3")[0]},
         "unverifiable",
     ),
+    "one test was selected of those that are there": (
+        "1/1 passed.",
+        {"pytest.log": log("test_a PASSED", summary="1 passed"), "collect.log": COLLECTED},
+        "confirmed",
+    ),
     "most tests were not selected": ("2 collected.", {"collect.log": SELECTED}, "confirmed"),
     "colours of a terminal": (
         "3 passed.",
@@ -182,6 +187,60 @@ TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
         "confirmed",
     ),
 }
+
+
+NOTE = """# What was run
+
+## Part 1: readers
+- Results: 3 passed
+
+## Part 2: writers
+- Results: 5 passed, 1 skipped
+
+## The fast ones
+- Log: `fast.log`
+- Result: 2 passed
+
+### Others
+- Result: 7 passed
+
+| Name | Value |
+|------|-------|
+| **Passed** | 3 |
+| **Failed** | 0 |
+| **Skipped** | 0 |
+"""
+SPLIT = {
+    "part1/pytest.log": GREEN,
+    "part2/pytest.log": log(*["test_d PASSED"] * 5, "test_e SKIPPED", summary="5 passed, 1 skipped"),
+    "fast.log": log("test_a PASSED", "test_b PASSED", summary="2 passed").replace("test_part", "test_fast"),
+}
+
+
+def test_what_stands_around_a_line_tells_which_run_it_is_about(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    hub = {HUB + name: text for name, text in SPLIT.items()}
+    found = audit(write(tmp_path, hub | {HUB + "note.md": NOTE}))
+    told = {claim["line"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "counts"}
+    assert told == {4: "confirmed", 7: "confirmed", 11: "confirmed", 14: "unverifiable", 18: "confirmed"}
+    lies = NOTE.replace("3 passed", "4 passed").replace("5 passed, 1", "6 passed, 0").replace("2 passed", "3 passed")
+    found = audit(write(tmp_path, {HUB + "note.md": lies}))
+    told = {claim["line"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "counts"}
+    assert [told[line] for line in (4, 7)] == ["contradicted", "contradicted"]
+    (tmp_path / HUB / "part1/pytest.log").unlink()
+    found = audit(write(tmp_path, {HUB + "note.md": NOTE}))
+    assert {claim["line"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "counts"}[4] == (
+        "unverifiable"
+    )
+
+
+def test_a_text_that_names_some_logs_may_speak_of_the_others_too(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    logs = {HUB + "reader.log": GREEN, HUB + "writer.log": log("test_w PASSED", summary="1 passed")}
+    note = {HUB + "note.md": "Results: 1 passed\n\nResults: 4 passed\n\nSee `reader.log`.\n"}
+    assert of(audit(write(tmp_path, logs | note))) == ["confirmed", "confirmed"]
 
 
 @pytest.mark.parametrize("trap", TRAPS)
