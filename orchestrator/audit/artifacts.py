@@ -57,6 +57,7 @@ class _JUnit:
         self.line = 1
         self.said = 0
         self.counts = dict.fromkeys(("passed", "failed", "errors", "skipped", "xfailed"), 0)
+        self.never = 0  # modules that were skipped while they were collected
         self.outcomes: dict[str, str] = {}
         self.files: set[str] = set()
         self.parser = expat.ParserCreate()
@@ -83,6 +84,7 @@ class _JUnit:
             self._outcome = "failed" if tag == "failure" else "errors"
         elif self._case is not None and tag == "skipped" and self._outcome == "passed":
             self._outcome = "xfailed" if attributes.get("type", "").endswith("xfail") else "skipped"
+            self.never += attributes.get("message") == "collection skipped"
 
     def end(self, tag: str) -> None:
         if tag == "testcase" and self._case is not None:
@@ -110,7 +112,7 @@ def _read_xml(tree: Tree, path: str, data: bytes) -> Iterator[Run]:
         path,
         junit.line,
         "xml",
-        Tally(**junit.counts, collected=held),
+        Tally(**junit.counts, collected=held - junit.never),
         outcomes=junit.outcomes,
         files=frozenset(junit.files),
     )

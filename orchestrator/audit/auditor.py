@@ -103,16 +103,23 @@ class _Auditor:
         if said.kind is ClaimKind.COMMIT:
             return self.of_commit(said)
         if not folders:
-            why = "its hub is not there" if passage.hubs else "it names no hub"
-            return Judged(Judgement.UNVERIFIABLE, why)
-        runs = self.runs(folders)
+            return Judged(Judgement.UNVERIFIABLE, "its hub is not there" if passage.hubs else "it names no hub")
+        return self.of_tests(passage, line, said, around, folders)
+
+    def of_tests(self, passage: Passage, line: str, said: Said, around: Around, folders: Sequence[str]) -> Judged:
+        """Judge a claim about tests by the hub that the text lies in; by others that it names only to bear it out."""
+        home = self.tree.hub(passage.path) if not named_hubs(line, "") else None
+        runs = self.runs(self.tree.find_hub(home) if home else folders)
         if said.kind is ClaimKind.EXIT_CODE:
             return judge_code(said, runs)
         issued = passage.kind == "memory" and not named_hubs(line, "") and self.is_issued(passage)
         found = judge_counts(said, runs, around, line, grows=issued)
-        if issued and found.judgement is not Judgement.CONFIRMED:
+        if found.judgement is Judgement.CONFIRMED or not (issued or home):
+            return found
+        if issued:
             return self.of_earlier(passage, said, around) or found
-        return found
+        other = judge_counts(said, self.runs(folders), around, line)
+        return other if other.judgement is Judgement.CONFIRMED else found
 
     def is_issued(self, passage: Passage) -> bool:
         """Whether the hub of an entry was made with it: what lies there came after what the entry reviews."""

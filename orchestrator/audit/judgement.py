@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orchestrator.audit.logs import Run, base_name
+from orchestrator.audit.logs import OUTCOMES, Run, base_name
 from orchestrator.audit.surroundings import ARTIFACT, Around, part_names
 from orchestrator.policy.counts import Tally, agrees
 from orchestrator.records.claims import Said
@@ -129,11 +130,11 @@ def _of_part(runs: Sequence[Run], text: str) -> list[Run]:
 
 def _part(run: Run, scope: _Scope) -> Tally | None:
     """Count the outcomes of the tests that a claim names; None where the run names none of them."""
-    names = {"xpass": "xpassed", "xfail": "xfailed", "error": "errors"}
-    counts: dict[str, int] = {}
-    for node, outcome in run.outcomes.items():
-        if base_name(node) in scope.tests and (not scope.nodes or any(part in node for part in scope.nodes)):
-            counts[names.get(outcome, outcome)] = counts.get(names.get(outcome, outcome), 0) + 1
+    counts = Counter(
+        OUTCOMES.get(outcome, outcome)
+        for node, outcome in run.outcomes.items()
+        if base_name(node) in scope.tests and (not scope.nodes or any(part in node for part in scope.nodes))
+    )
     return Tally(**counts) if counts else None
 
 
@@ -317,7 +318,7 @@ def judge_code(said: Said, runs: Sequence[Run]) -> Judged:
         codes
         and said.firm
         and len({run.code for run in codes}) == 1
-        and not (codes[-1].kind == "code" and codes[-1].code == 0)
+        and not (codes[-1].kind == "code" and codes[-1].code == 0 and (bad or not any(run.tally.ran for run in runs)))
     ):
         return Judged(
             Judgement.CONTRADICTED, "", (Fact(codes[-1].path, codes[-1].line, f"exit code {codes[-1].code}"),)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.policy.counts import Tally
 
-__all__ = ["Run", "base_name", "read_log"]
+__all__ = ["OUTCOMES", "Run", "base_name", "read_log"]
 
 _ENDS = "passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun|subtests passed"
 _COUNTED = re.compile(rf"(\d+) ({_ENDS})")
 _OUT = r"PASSED|FAILED|SKIPPED|ERROR|XFAIL|XPASS"
+OUTCOMES = {
+    "passed": "passed", "failed": "failed", "skipped": "skipped",
+    "error": "errors", "xfail": "xfailed", "xpass": "xpassed",
+}  # fmt: skip
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LINE = re.compile(
     rf"""^(?:
@@ -28,7 +33,7 @@ _LINE = re.compile(
     | \ *<Module\ '?(?P<module>[^>']+\.py)'?>.*
     | Ran\ (?P<ran>\d+)\ tests?\ in\ .*
     | (?P<verdict>OK|FAILED)(?:\ \((?P<verdict_counts>[^)]*)\))?\r?
-    | (?:exit[_\ ]?(?:code|status)|return[_\ ]?code|rc)\s*[=:]\s*(?P<code>\d{{1,3}})\s*
+    | [ \t]*(?:exit[_\ ]?(?:code|status)|return[_\ ]?code|rc)\s*[=:]\s*(?P<code>\d{{1,3}})\s*
     )$""",
     re.MULTILINE | re.VERBOSE | re.IGNORECASE,
 )
@@ -80,6 +85,12 @@ class _Open:
         self.listed = False
         self.unittest = 0
 
+    def cut(self, path: str) -> Run:
+        """Close a run without an end: its counts are known where each test that was collected has its outcome."""
+        counts = Counter(OUTCOMES[outcome] for outcome in self.outcomes.values())
+        known = 0 < self.collected == len(self.outcomes)
+        return self.end(path, self.line, counts if known else {}, whole=known or self.listed)
+
     def end(self, path: str, line: int, counts: Mapping[str, int], *, whole: bool) -> Run:
         tally = Tally(**{"collected": self.collected, "deselected": self.deselected, **counts})
         return Run(path, line, "log", tally, whole, self.outcomes, frozenset(self.files))
@@ -126,7 +137,7 @@ def read_log(text: str, path: str) -> Iterator[Run]:
         line, at = line + text.count("\n", at, match.start()), match.start()
         number = line + 1
         if match["start"] is not None and run is not None:
-            yield run.end(path, run.line, {}, whole=run.listed)
+            yield run.cut(path)
             run = None
         if match["code"]:
             yield Run(path, number, "code", Tally(), code=int(match["code"]))
@@ -152,4 +163,4 @@ def read_log(text: str, path: str) -> Iterator[Run]:
         else:
             _take(run, match)
     if run is not None and (run.outcomes or run.collected or run.listed):
-        yield run.end(path, run.line, {}, whole=run.listed)
+        yield run.cut(path)

@@ -135,6 +135,10 @@ def read_passages(tree: Tree, *, only: str | None = None) -> Iterator[Passage]:
             continue
         found = readers[kind](text, path) if kind in readers else None
         if found and found.pieces:
+            if here and found.preamble.strip():
+                yield Passage(
+                    path, "note", _prose(_numbered(found.preamble, 1)), (*here, *named_hubs(found.preamble, ""))
+                )
             yield from _by_pieces(path, kind, found, here)
         elif here or only:
             yield Passage(path, "note", _prose(_numbered(text, 1)), (*here, *named_hubs(text, "")))

@@ -70,7 +70,7 @@ _NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,7}"
 _OUTCOME = "|".join(f"(?P<{name}>{word})" for name, word in _WORDS.items())
 _PLAIN_OUTCOME = "|".join(_WORDS.values())
 _MANY = (
-    rf"(?<![\w.,:#/§=-])(?P<n>{_NUMBER})(?:\s?/\s?(?P<of>{_NUMBER})|\s+(?:out\s+)?of\s+(?:the\s+)?(?P<of_>{_NUMBER}))?"
+    rf"(?<![\w.,:#/§=+-])(?P<n>{_NUMBER})(?:\s?/\s?(?P<of>{_NUMBER})|\s+(?:out\s+)?of\s+(?:the\s+)?(?P<of_>{_NUMBER}))?"
 )
 _BEHIND = re.compile(
     rf"{_MANY}(?P<mid>(?:\s+(?!(?:{_PLAIN_OUTCOME}|and|or|but|with|in|as|that|which)\b)[a-z_`][\w`.:\[\]-]*){{0,5}})"
@@ -78,7 +78,7 @@ _BEHIND = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    rf"(?<![\w.-])(?:{_OUTCOME}|(?P<tests>total(?:\stests)?))[\"'`]?\s?(?:[:=]\s?|\s(?=(?:{_NUMBER})\s(?:tests?|items?)\b))"
+    rf"(?<![\w.-])(?:{_OUTCOME}|(?P<tests>total(?:\stests)?(?!\W+\d+\s+(?:{_PLAIN_OUTCOME})\b(?!\s*[:=]))))[\"'`]?\s?(?:[:=]\s?|\s(?=(?:{_NUMBER})\s(?:tests?|items?)\b))"
     rf"(?P<n>{_NUMBER})(?:\s?/\s?(?P<of>{_NUMBER}))?(?![\w.]*\w)",
     re.IGNORECASE,
 )
@@ -104,7 +104,7 @@ _NO_PART = re.compile(
 )
 _IS_NAME = re.compile(
     r"(?:phase|step|stage|gate|attempt|loop|task|iteration|option|hypothes[ie]s|criteri(?:on|a)|row|chunk|run|issue|"
-    r"section|turn|cycle|round|arm|part|tier|level|python|version|line|job|case|batch|epoch|no\.?|nr\.?)s?\s*[#(]?$|"
+    r"section|turn|cycle|round|arm|part|tier|level|python|version|line|job|case|batch|epoch|no\.?|nr\.?)s?\s*#?$|"
     r"\b(?:fix|resolv|repair|clear|unblock|address)(?:ed|es|ing|s)?\s+(?:all\s+|the\s+|another\s+)*$",
     re.IGNORECASE,
 )
@@ -122,6 +122,7 @@ _PAST = re.compile(
     r"claim(?:s|ed)?|says?|said|report(?:s|ed)\s+by|in\s+theory|approximately|over|more\s+than|at\s+least|up\s+to)\b|→|->|=>|~\d|≥|≤|>\s?\d",
     re.IGNORECASE,
 )
+_NOT_NEW = re.compile(r"\bno\s+new\s+(?:test\s+)?(?:failures?|regressions?)|\bpre-?existing\b", re.IGNORECASE)
 _QUOTED = re.compile(r"\bclaim(?:s|ed)?:?\s+(?:'[^']*'|\"[^\"]*\"|“[^”]*”)")
 _STRUCK = re.compile(r"~~[^~]*~~")
 _HEX = re.compile(
@@ -207,13 +208,16 @@ def _count_claims(text: str) -> Iterator[Said]:
     for (start, end, counts, part), before, after in zip(groups, bounds, nexts, strict=False):
         near = [match for match in everies if match.start() < end + 12 and match.end() > start - 12]
         everies = [match for match in everies if match not in near]
-        firm = not _PAST.search(text[before : min(len(text), end + 30)])
-        fails = any(counts.get(name) for name in ("failed", "errors"))
+        told = text[before:end] + _NOT_NEW.sub("", text[end : end + 30])  # of the failures, not of the count
+        left = re.search(r"\bfrom\s[^.;]*$", text[before:start]) and re.search(r"\bto\b", text[end:after])
+        firm = not _PAST.search(told) and not left
+        fails = any(counts.get(name) for name in ("failed", "errors")) or _NOT_NEW.search(text[end:after])
         whole = not fails and any(not match[0].lower().startswith("test") for match in near)
         about = _about(text, start, end, before, after)
         yield Said(ClaimKind.COUNTS, text[start:end].strip(), about, counts, every=whole, firm=firm, part=part)
     for match in everies:
-        yield Said(ClaimKind.COUNTS, match[0].strip(), text, every=True, firm=not _PAST.search(text))
+        firm = not _PAST.search(text) and not _NOT_NEW.search(text)
+        yield Said(ClaimKind.COUNTS, match[0].strip(), text, every=True, firm=firm)
 
 
 def _commit_claims(text: str) -> Iterator[Said]:

@@ -105,6 +105,9 @@ def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
         ("The reader: 3 passed.", {"pytest_writer.log": MIXED}, "unverifiable"),
         ("The full suite: 500 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("500 passed.", {"pytest.log": GREEN}, "unverifiable"),
+        ("`pytest.log` (the green phase (4 passed))", {"pytest.log": GREEN}, "contradicted"),
+        ("Total: 4 passed, 0 failed.", {"pytest.log": GREEN}, "contradicted"),
+        ("4 passed, 1 failed (pre-existing).", {"pytest.log": MIXED}, "contradicted"),
         ("4 new tests pass.", {"pytest.log": GREEN}, "unverifiable"),
         ("previously 2 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("3 passed.", {"notes.txt": "nothing was run\n"}, "unverifiable"),
@@ -172,9 +175,35 @@ TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
     ),
     "a log that ends before its run does": (
         "3 passed.",
-        {"pytest.log": GREEN.partition(f"{BAR} 3")[0]},
+        {"pytest.log": GREEN.partition("tests/test_part.py::test_c")[0]},
         "unverifiable",
     ),
+    "a log that ends after its last test and before it is summed up": (
+        "3 passed.",
+        {"pytest.log": GREEN.partition(f"{BAR} 3")[0]},
+        "confirmed",
+    ),
+    "XML counts a module that was skipped at collection": (
+        "3 collected, 3 passed, 1 skipped.",
+        {
+            "junit.xml": xml(3).replace(
+                "</testsuite>",
+                '<testcase name="tests.test_c"><skipped message="collection skipped"/></testcase></testsuite>',
+            )
+        },
+        "confirmed",
+    ),
+    "a failure that is not new": (
+        "The full suite passed (2 passed, no new failures).",
+        {"pytest.log": MIXED},
+        "confirmed",
+    ),
+    "what was turned into something else": (
+        "Turned the tests from a state of their own (3 tests passing behind a guard) to one that tells (1 failed).",
+        {"pytest.log": log("test_a FAILED", summary="1 failed")},
+        "unverifiable confirmed",
+    ),
+    "a number of tests more": ("Results: +2 passed against the run before.", {"pytest.log": GREEN}, ""),
     "one test was selected of those that are there": (
         "1/1 passed.",
         {"pytest.log": log("test_a PASSED", summary="1 passed"), "collect.log": COLLECTED},
@@ -247,8 +276,32 @@ def test_a_text_that_names_some_logs_may_speak_of_the_others_too(
 def test_traps_of_real_hubs_give_no_alarm(tmp_path: Path, audit: Callable[..., dict[str, Any]], trap: str) -> None:
     sentence, files, judgement = TRAPS[trap]
     found = audit(write(tmp_path, summary(sentence) | {HUB + name: text for name, text in files.items()}))
-    assert set(of(found)) == {judgement}, found["claims"]
+    assert set(of(found)) == set(judgement.split()), found["claims"]
     assert found["code"] == 0
+
+
+def test_a_note_is_judged_by_its_own_hub_and_another_that_it_names_may_bear_it_out(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    other = HUB.replace("2026-01-08", "2026-01-07")
+    note = f"Failed before, see `{other}pytest.log`.\n\nThe test passes with exit code 0.\n\nThen it was 2 passed.\n"
+    files = {
+        other + "pytest.log": MIXED + "exit code: 1\n",
+        HUB + "pytest.log": log("test_c PASSED", summary="1 passed"),
+    }
+    found = audit(write(tmp_path, files | {HUB + "note.md": note}))
+    assert of(found) == ["confirmed", "confirmed"]
+    assert of(found, "exit code") == ["unverifiable"]
+
+
+def test_what_stands_before_the_turns_of_a_summary_is_read(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    text = "# What was done\n\nResult: 4 passed.\n\n### Turn Summary\nDid it: 3 passed.\n"
+    assert of(audit(write(tmp_path, {HUB + "summary.md": text, HUB + "pytest.log": GREEN}))) == [
+        "contradicted",
+        "confirmed",
+    ]
 
 
 def test_both_sides_of_a_contradiction_are_told_with_path_and_line(
@@ -329,6 +382,8 @@ def test_what_an_entry_reviews_may_have_grown_in_the_hub_it_issues(
         ),
         ("pytest ended with exit code 0.", {"pytest.log": GREEN + "exit code: 0\n"}, "confirmed"),
         ("pytest ended with exit code 0.", {"pytest.log": GREEN}, "unverifiable"),
+        ("pytest ended with exit code 0.", {"pytest.log": GREEN + "\tExit status: 0\n"}, "confirmed"),
+        ("pytest ended with exit code 1.", {"exit_code.txt": "0\n", "pytest.log": GREEN}, "contradicted"),
     ],
 )
 def test_exit_codes_are_judged_and_that_of_tee_is_no_proof(
