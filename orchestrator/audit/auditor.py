@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orchestrator.audit.artifacts import Listed, listed_files, read_runs
@@ -12,7 +12,7 @@ from orchestrator.audit.history import Audited, History
 from orchestrator.audit.judgement import Fact, Judged, Judgement, judge_code, judge_counts
 from orchestrator.audit.logs import Run
 from orchestrator.audit.passages import Passage, named_hubs, read_passages
-from orchestrator.audit.surroundings import Around, look_around
+from orchestrator.audit.surroundings import ARTIFACT, Around, look_around
 from orchestrator.audit.trees import Tree
 from orchestrator.records.claims import ClaimKind, Said, read_claims
 from orchestrator.records.text import Problem
@@ -42,6 +42,15 @@ class Audit:
 
 def _digits(stamp: str) -> str:
     return re.sub(r"\D", "", stamp)[:14]
+
+
+def _said(line: str, *, shown: bool) -> Iterator[Said]:
+    """Yield what a line claims; one in a code block counts only, as a fact where it names the artifact."""
+    for said in read_claims(line):
+        if not shown:
+            yield said
+        elif said.kind is ClaimKind.COUNTS:
+            yield replace(said, firm=said.firm and bool(ARTIFACT.search(line)))
 
 
 class _Auditor:
@@ -87,7 +96,7 @@ class _Auditor:
     def of_passage(self, passage: Passage) -> Iterator[Audited]:
         seen: set[tuple[ClaimKind, str]] = set()
         for number, line, around in look_around(passage.lines):
-            for said in read_claims(line):
+            for said in _said(line, shown=number in passage.shown):
                 key = (said.kind, said.value)
                 if said.value and said.kind is not ClaimKind.EXIT_CODE and key in seen:
                     continue

@@ -22,6 +22,9 @@ _NEXT = re.compile(
     r"(?:\s*[-*]?\s*\**|\b)next(?:[_ ]actions?|[_ ]steps?)?\**\s?[:=].*?(?=\bArtifacts?:|\bMetrics:|$)", re.IGNORECASE
 )
 _FENCE = re.compile(r"\s*(?:```|~~~)")
+_SHOWN = re.compile(
+    r"\b\d+\s(?:tests?\s+)?(?:passed|failed|collected)\b|\.(?:log|txt|xml|json)\b.*\(.*\d+\s*/\s*\d+", re.IGNORECASE
+)
 _STAMP = re.compile(STAMP)
 _TESTED = re.compile(r"(?:^|/)(?:tests?|fixtures|testdata)/")
 
@@ -38,6 +41,8 @@ class Passage:
         Other folders it names as its artifacts.
     piece : Piece or None
         An entry of a memory, as it was read.
+    shown : frozenset of int
+        The lines that stand in a code block.
     """
 
     path: str
@@ -47,6 +52,7 @@ class Passage:
     folders: tuple[str, ...] = ()
     stamp: str = ""
     piece: Piece | None = None
+    shown: frozenset[int] = frozenset()
 
     @property
     def text(self) -> str:
@@ -60,15 +66,18 @@ def named_hubs(text: str, item: str) -> tuple[_Hub, ...]:
     return tuple(dict.fromkeys((hub[0] or item, hub[1]) for hub in found if hub))
 
 
-def _prose(lines: list[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
-    """Return lines without code blocks, and without what is to come."""
-    kept, fenced = [], False
+def _prose(lines: list[tuple[int, str]]) -> tuple[tuple[tuple[int, str], ...], frozenset[int]]:
+    """Return lines without what is to come, and which of them stand in a code block: those with counts of tests."""
+    kept, shown, fenced = [], set(), False
     for number, line in lines:
         if _FENCE.match(line):
             fenced = not fenced
         elif not fenced:
             kept.append((number, _NEXT.sub(" ", line)))
-    return tuple(kept)
+        elif _SHOWN.search(line):
+            kept.append((number, line.lstrip(" #")))
+            shown.add(number)
+    return tuple(kept), frozenset(shown)
 
 
 def _passage(path: str, kind: str, piece: Piece, lines: list[tuple[int, str]], here: tuple[_Hub, ...]) -> Passage:
@@ -82,11 +91,17 @@ def _passage(path: str, kind: str, piece: Piece, lines: list[tuple[int, str]], h
     )
     stamp = piece.stamp or (found[0] if (found := _STAMP.search(text[:80])) else "")
     owned = piece if kind == "memory" else None
-    return Passage(path, kind, _prose(lines), (*named_hubs(text, item), *here), folders, stamp, owned)
+    prose, shown = _prose(lines)
+    return Passage(path, kind, prose, (*named_hubs(text, item), *here), folders, stamp, owned, shown)
 
 
 def _numbered(text: str, first: int) -> list[tuple[int, str]]:
     return [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), first)]
+
+
+def _note(path: str, text: str, here: tuple[_Hub, ...]) -> Passage:
+    prose, shown = _prose(_numbered(text, 1))
+    return Passage(path, "note", prose, (*here, *named_hubs(text, "")), shown=shown)
 
 
 def _by_pieces(path: str, kind: str, found: Foreign, here: tuple[_Hub, ...]) -> Iterator[Passage]:
@@ -136,9 +151,7 @@ def read_passages(tree: Tree, *, only: str | None = None) -> Iterator[Passage]:
         found = readers[kind](text, path) if kind in readers else None
         if found and found.pieces:
             if here and found.preamble.strip():
-                yield Passage(
-                    path, "note", _prose(_numbered(found.preamble, 1)), (*here, *named_hubs(found.preamble, ""))
-                )
+                yield _note(path, found.preamble, here)
             yield from _by_pieces(path, kind, found, here)
         elif here or only:
-            yield Passage(path, "note", _prose(_numbered(text, 1)), (*here, *named_hubs(text, "")))
+            yield _note(path, text, here)

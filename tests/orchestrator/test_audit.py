@@ -294,6 +294,19 @@ def test_a_note_is_judged_by_its_own_hub_and_another_that_it_names_may_bear_it_o
     assert of(found, "exit code") == ["unverifiable"]
 
 
+def test_what_a_code_block_shows_is_seen_and_is_a_fact_where_it_names_the_artifact(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    note = (
+        "Did it.\n```\npytest tests -k 'a or b'  # a comment\n# 3 passed in 0.10s\n9 passed in 0.10s\n"
+        "├── pytest.log   # the quick ones (3 passed)\n└── pytest.log   # all (5/5 passed)\n"
+        '{"passed": 7}\n9 + 3 == 12\n```\n'
+    )
+    found = audit(write(tmp_path, {HUB + "note.md": note, HUB + "pytest.log": GREEN}))
+    told = {claim["line"]: claim["judgement"] for claim in found["claims"]}
+    assert told == {4: "confirmed", 5: "unverifiable", 6: "confirmed", 7: "contradicted"}
+
+
 def test_what_stands_before_the_turns_of_a_summary_is_read(
     tmp_path: Path, audit: Callable[..., dict[str, Any]]
 ) -> None:
