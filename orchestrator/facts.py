@@ -92,7 +92,7 @@ class TestRun:
 
     `causes` are exception and message by failing test; `excused` tells of those that are not charged, why; `fixed`
     failed before and pass now; `not_run` were skipped and the plan allows it; `executed` are the changed functions
-    (`path::name`) that tests which passed have run.
+    (`path::name`) that tests which passed have run; `told` was noted of the run and does not keep it from counting.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
@@ -114,6 +114,7 @@ class TestRun:
     fixed: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
     executed: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     note: str = ""
     counts: bool = True
 

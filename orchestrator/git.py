@@ -39,6 +39,7 @@ _FALLBACK_IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "orchestrator"), ("EMAIL", "orchestrator@localhost"))
 }
+_SOURCES = (":/", ":(top,exclude,glob)**/*.py[co]")  # compiled code may differ from its source; it is never taken
 _NULL_ID = "0" * 64  # as long as the longest ids; SHA-1 uses 40 of them
 _NEW_FILE_MODE = "100644"
 _PRIVATE_INDEX = "orchestrator-index"
@@ -250,7 +251,7 @@ class Git:
         """Write what a worktree holds as a tree, without touching its own index.
 
         What is tracked in `base` and what is not ignored counts; what lies in the worktree's index, ignored
-        files that somebody forced into it for one, does not.
+        files that somebody forced into it for one, does not, nor does Python's bytecode.
 
         Parameters
         ----------
@@ -274,7 +275,7 @@ class Git:
             index = Path(there.text("rev-parse", "--path-format=absolute", "--git-path", _PRIVATE_INDEX))
         index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # only a git that was killed leaves one
         there._fill(index, base)
-        there.run("add", "--all", env={"GIT_INDEX_FILE": str(index.absolute())})
+        there.run("add", "--all", "--", *_SOURCES, env={"GIT_INDEX_FILE": str(index.absolute())})
         return there._write_index(index)
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:

@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["Probe"]
 
 
-def pytest_addoption(parser: Any) -> None:  # noqa: ANN401 -- pytest's types must not be needed to read this file
-    """Add the options by which the harness talks to this plugin."""
-    group = parser.getgroup("orchestrator")
-    group.addoption("--orchestrator-report", default=None)
-    group.addoption("--orchestrator-packages", default="")
-    group.addoption("--orchestrator-forbidden", default="")
-    group.addoption("--orchestrator-only", default=None)
-
-
-def _cause(report: Any) -> str:  # noqa: ANN401 -- as above
+def _cause(report: Any) -> str:  # noqa: ANN401 -- pytest's types must not be needed to read this file
     """Return exception and message of a failure, as pytest tells them."""
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = [line[4:] for line in str(report.longrepr).splitlines() if line.startswith("E   ")]
@@ -32,17 +24,27 @@ def _cause(report: Any) -> str:  # noqa: ANN401 -- as above
     return ("AssertionError: " if text.startswith("assert ") else "") + text[:1000]
 
 
-class _Recorder:
-    """Collects outcomes; a test's outcome is its worst phase."""
+class Probe:
+    """Collects outcomes; a test's outcome is its worst phase.
 
-    def __init__(self, path: Path, packages: list[str], forbidden: str) -> None:
-        self.path = path
+    `asked` is what the harness wants: where to write the report, the word it has to carry, first-party names, the
+    folder from which nothing may come, and the tests to run, if not all of them. `witness` tells what else it noted.
+    """
+
+    def __init__(self, asked: Mapping[str, Any], witness: Any) -> None:  # noqa: ANN401 -- lies beside this file's copy
+        self.asked = asked
+        self.witness = witness
         self.causes: dict[str, str] = {}
-        self.packages = packages
-        self.forbidden = forbidden
         self.outcomes: dict[str, str] = {}
         self.messages: dict[str, str] = {}
         self.errors: list[str] = []
+
+    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:  # noqa: ANN401 -- as above
+        """Keep only the tests that the harness asks for by name, where it does."""
+        names = self.asked["only"]
+        if names is not None:
+            config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in names])
+            items[:] = [item for item in items if item.nodeid in names]
 
     def pytest_collectreport(self, report: Any) -> None:  # noqa: ANN401 -- as above
         """Remember files that could not be collected, and those skipped whole."""
@@ -64,39 +66,26 @@ class _Recorder:
         elif report.when == "call":
             self.outcomes.setdefault(report.nodeid, "xpassed" if hasattr(report, "wasxfail") else "passed")
 
+    def _origins(self) -> dict[str, str]:
+        """Return where first-party modules came from, and others that come from where nothing may."""
+        forbidden = f"{self.asked['forbidden']}/"
+        files = {name: str(getattr(module, "__file__", None)) for name, module in list(sys.modules.items())}
+        own = {n: file for n, file in files.items() if n in self.asked["packages"] or file.startswith(forbidden)}
+        return {**own, **self.witness.foreign()}
+
     def pytest_sessionfinish(self, session: Any, exitstatus: int) -> None:  # noqa: ANN401 -- as above
         """Write the report when the session ends."""
-        files = {name: str(getattr(module, "__file__", None)) for name, module in list(sys.modules.items())}
-        origins = {
-            name: file
-            for name, file in files.items()
-            if name in self.packages or (self.forbidden and file.startswith(self.forbidden + "/"))
-        }
         report = {
+            "word": self.asked["word"],
             "collected": session.testscollected,
             "exit_status": int(exitstatus),
             "outcomes": self.outcomes,
             "messages": self.messages,
             "causes": self.causes,
             "errors": self.errors,
-            "imported_from": origins,
+            "imported_from": self._origins(),
+            "unrun": self.witness.unrun(self.outcomes),
+            "liars": self.witness.liars(),
+            "reads": self.witness.reads,
         }
-        self.path.write_text(json.dumps(report), encoding="utf-8")
-
-
-def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:  # noqa: ANN401 -- as above
-    """Keep only the tests that the harness asks for by name, where it does."""
-    only = config.getoption("--orchestrator-only")
-    if only:
-        names = set(json.loads(Path(only).read_text(encoding="utf-8")))
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in names])
-        items[:] = [item for item in items if item.nodeid in names]
-
-
-def pytest_configure(config: Any) -> None:  # noqa: ANN401 -- as above
-    """Start recording when the harness asked for it."""
-    path = config.getoption("--orchestrator-report")
-    if path:
-        packages = [name for name in config.getoption("--orchestrator-packages").split(",") if name]
-        forbidden = config.getoption("--orchestrator-forbidden")
-        config.pluginmanager.register(_Recorder(Path(path), packages, forbidden), "orchestrator-recorder")
+        Path(self.asked["report"]).write_text(json.dumps(report), encoding="utf-8")

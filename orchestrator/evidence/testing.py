@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.facts import CodeDiff, TestRun
+from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 from orchestrator.process import ChildResult, Ending, Limits, run_child
 from orchestrator.sandbox import NO_SANDBOX, Sandbox
 
@@ -28,6 +30,9 @@ _EMPTY: Mapping[str, Any] = {
     "messages": {},
     "causes": {},
     "imported_from": {},
+    "unrun": [],
+    "liars": {},
+    "reads": {},
     "exit_status": None,
 }
 
@@ -60,6 +65,12 @@ class TestBench:
         What the plan says in `Allow-skip:`; a test named there that skips is "not run".
     sandbox : Sandbox
         The walls around every child, the checkout behind them.
+    rulebook : Rulebook
+        Decides whether a run counts that broke a rule.
+    is_test : callable
+        Tells test files by their path: they may do what production code may not.
+    suspicions : tuple of Breach
+        What speaks against every run of this tree.
     """
 
     __test__ = False
@@ -75,29 +86,47 @@ class TestBench:
     code: CodeDiff = field(default_factory=CodeDiff)
     allow_skip: Collection[str] = ()
     sandbox: Sandbox = NO_SANDBOX
+    rulebook: Rulebook = field(default_factory=Rulebook)
+    is_test: Callable[[str], bool] = lambda _: False
+    suspicions: tuple[Breach, ...] = ()
 
-    def pytest(self, arguments: Sequence[str], log: Path, report: Path, *, watch: bool = False) -> ChildResult:
-        """One pytest child in the checkout, with the harness's probe loaded from outside of it."""
+    def pytest(
+        self, arguments: Sequence[str], log: Path, *, watch: bool = False, only: Collection[str] | None = None
+    ) -> tuple[ChildResult, Mapping[str, Any]]:
+        """One pytest child in the checkout, and what the harness's probe reports of it.
+
+        Probe and launcher are loaded from outside of the checkout. A report that lacks this run's word is not the
+        probe's, and counts as none.
+        """
         self.scratch.mkdir(parents=True, exist_ok=True)
         environment = self._watched() if watch else self.environment
-        for part in ("probe", "launch"):
+        for part in ("probe", "witness", "launch"):
             shutil.copyfile(Path(__file__).with_name(f"{part}.py"), self.scratch / f"orchestrator_{part}.py")
+        report, word = self.scratch / "report.json", secrets.token_hex()
         report.unlink(missing_ok=True)
         if not watch:
             shutil.rmtree(self.scratch / "watch", ignore_errors=True)
         launcher = self.scratch / "orchestrator_launch.py"
         argv = [sys.executable, "-E", "-P", "-B", "-X", "utf8", str(launcher), str(self.checkout.root)]
-        argv += ["-p", "no:cacheprovider", "--color=no", f"--orchestrator-report={report}"]
-        argv += [f"--orchestrator-packages={','.join(self.packages)}", f"--orchestrator-forbidden={self.forbidden}"]
+        arguments = [*argv, "-p", "no:cacheprovider", "--color=no", *arguments]
+        asked = {
+            "word": word,
+            "report": str(report),
+            "packages": self.packages,
+            "forbidden": str(self.forbidden),
+            "only": None if only is None else sorted(only),
+        }
         sandbox = self.sandbox.opened(write=[self.scratch])
-        return run_child(
-            sandbox.wrap([*argv, *arguments], self.checkout.root, environment),
+        result = run_child(
+            sandbox.wrap(arguments, self.checkout.root, environment),
             cwd=self.checkout.root,
             env=environment,
             log=log,
             limits=Limits(wall_s=self.seconds),
+            stdin=json.dumps(asked).encode(),
             should_stop=self.should_stop,
         )
+        return result, _read(report, word)
 
     def _watched(self) -> Mapping[str, str]:
         """Prepare a folder in which executed functions are recorded; the environment that leads children there."""
@@ -112,6 +141,23 @@ class TestBench:
         (folder / "watch.json").write_text(json.dumps(files), encoding="utf-8")
         return {**self.environment, "PYTHONPATH": f"{folder}{os.pathsep}{self.environment['PYTHONPATH']}"}
 
+    def doubts_of(self, found: Mapping[str, Any]) -> tuple[Breach, ...]:
+        """Return what speaks against a run, by what its process noted of itself."""
+        root = self.checkout.root
+        foreign = [f"{n} from {path}" for n, path in found["imported_from"].items() if not _is_source(path, root)]
+        liars = [(self._path(file), name) for name, file in found["liars"].items()]
+        reads = [(self._path(reader), self._path(file)) for reader, file in found["reads"].items()]
+        return (
+            *self.suspicions,
+            *(breach("EVIDENCE-ORIGIN", f"not imported from the checkout: {what}") for what in foreign),
+            *(breach("EVIDENCE-OUTCOME", "reported as passed, and did not run to its end", n) for n in found["unrun"]),
+            *(breach("EVIDENCE-EQUAL", f"{n} says it equals anything", p) for p, n in liars if not self.is_test(p)),
+            *(breach("EVIDENCE-BLIND", f"reads the test {file}", p) for p, file in reads if not self.is_test(p)),
+        )
+
+    def _path(self, file: str) -> str:
+        return Path(file).relative_to(self.checkout.root).as_posix()
+
     def executed(self, outcomes: Mapping[str, str]) -> tuple[str, ...]:
         """Return the changed functions that tests which passed have executed, as the last run recorded them."""
         try:
@@ -122,19 +168,17 @@ class TestBench:
         return tuple(sorted({unit for node in ("", *passed) for unit in by_test.get(node, ())})) if passed else ()
 
 
-def _read(report: Path) -> dict[str, Any]:
+def _read(report: Path, word: str) -> Mapping[str, Any]:
     try:
         data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return {key: data[key] for key in _EMPTY}
+        return {key: data[key] for key in _EMPTY} if data["word"] == word else _EMPTY
     except (OSError, ValueError, KeyError, TypeError):
-        return dict(_EMPTY)
+        return _EMPTY
 
 
 def count_collected(bench: TestBench, selectors: Sequence[str], log: Path) -> int:
     """How many tests the selectors collect, beside files that cannot be; 0 when collection itself fails."""
-    report = bench.scratch / "collect.json"
-    result = bench.pytest(["--collect-only", "-q", _ALL_FILES, *selectors], log, report)
-    found = _read(report)
+    result, found = bench.pytest(["--collect-only", "-q", _ALL_FILES, *selectors], log)
     return int(found["collected"]) if result.code == (1 if found["errors"] else 0) else 0
 
 
@@ -142,12 +186,13 @@ def causes_of(bench: TestBench, nodes: Collection[str], paths: Sequence[str], tr
     """Run only these tests on `tree`, from the files in `paths`; why they fail there, empty for those that pass."""
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
-    only, report = bench.scratch / "only.json", bench.scratch / "report.json"
-    only.write_text(json.dumps(sorted(nodes)), encoding="utf-8")
-    bench.pytest(["-v", "-rA", _ALL_FILES, f"--orchestrator-only={only}", *paths], out / "pytest.log", report)
-    found = _read(report)
+    _, found = bench.pytest(["-v", "-rA", _ALL_FILES, *paths], out / "pytest.log", only=nodes)
     passed = {node: "" for node, outcome in found["outcomes"].items() if outcome == "passed"}
     return {node: cause for node, cause in {**passed, **found["causes"]}.items() if node in nodes}
+
+
+def _is_source(path: str, root: Path) -> bool:
+    return Path(path).is_relative_to(root) and not path.endswith(".pyc")
 
 
 def _xml_counts(junit: Path) -> dict[str, int] | None:
@@ -160,22 +205,22 @@ def _xml_counts(junit: Path) -> dict[str, int] | None:
     return {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
 
 
-def _foreign(imported_from: Mapping[str, str], root: Path) -> list[str]:
-    return [f"{name} from {path}" for name, path in imported_from.items() if not Path(path).is_relative_to(root)]
-
-
 def _note(result: ChildResult, found: Mapping[str, Any], collected: int, xml: Mapping[str, int] | None) -> str:
     """Why the run does not count, empty when it does."""
     if result.ending is not Ending.EXITED:
         return f"the test run was ended ({result.ending.value}) after {result.seconds:.0f} s"
     outcomes = list(found["outcomes"].values())
+    early = f"the test process ended with code {result.code} before its tests did: take out what ends it"
     reasons = {
+        early: found["exit_status"] is None,
         "not collected: " + ", ".join(found["errors"]): bool(found["errors"]) and collected == 0,
-        "the selectors collect no test": collected == 0,
-        "pytest's report, XML and exit code do not agree": xml is None or found["exit_status"] != result.code,
-        "pytest's XML contradicts the outcomes seen": xml is not None
+        "the selectors collect no test: correct them, or what keeps their files from being imported": collected == 0,
+        "pytest's report, XML and exit code do not agree: take out what changes them": xml is None
+        or found["exit_status"] != result.code,
+        "pytest's XML contradicts the outcomes seen: take out what changes it": xml is not None
         and (xml["failures"] + xml["errors"] < outcomes.count("failed") or xml["tests"] < outcomes.count("passed")),
-        f"{collected} tests were collected and {len(outcomes)} ended": len(outcomes) < collected,
+        f"{collected} tests were collected and {len(outcomes)} ended: take out what ends the run": len(outcomes)
+        < collected,
     }
     return next((f"{reason}; the run does not count" for reason, holds in reasons.items() if holds), "")
 
@@ -190,19 +235,17 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
     collected = count_collected(bench, selectors, out / "pytest_collect.log")
-    report, junit = bench.scratch / "report.json", bench.scratch / "junit.xml"
+    junit = bench.scratch / "junit.xml"
     junit.unlink(missing_ok=True)
     started = time.monotonic()
     arguments = ["-v", "-rA", _ALL_FILES, f"--junitxml={junit}", *selectors]
-    result = bench.pytest(arguments, out / "pytest.log", report, watch=watch)
-    found = _read(report)
+    result, found = bench.pytest(arguments, out / "pytest.log", watch=watch)
     if junit.is_file() and not junit.is_symlink():
         shutil.copyfile(junit, out / junit.name)
     outcomes: dict[str, str] = found["outcomes"]
-    foreign = _foreign(found["imported_from"], bench.checkout.root)
-    note = _note(result, found, collected, _xml_counts(out / junit.name))
-    if foreign:
-        note = "code under test was not imported from the checkout: " + "; ".join(foreign)
+    doubts = bench.doubts_of(found)
+    note = "; ".join(doubt.text for doubt in bench.rulebook.held(doubts, Severity.DISCOUNT))
+    note = note or _note(result, found, collected, _xml_counts(out / junit.name))
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))
     skips = sorted(node for node, outcome in outcomes.items() if outcome in {"skipped", "xpassed"})
     allowed = {entry.partition(" — ")[0].strip("` ") for entry in bench.allow_skip}
@@ -226,6 +269,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
         causes=found["causes"],
         fixed=tuple(node for node in bench.earlier if outcomes.get(node) == "passed"),
         executed=bench.executed(outcomes) if watch else (),
+        told=tuple(doubt.text for doubt in bench.rulebook.held(doubts, Severity.REPORT)),
         note=note or (f"{len(failing)} failing: {', '.join(failing)}" if failing else ""),
     )
     text = json.dumps(asdict(run), indent=1, sort_keys=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.policy.dwell_rules import DWELL_RULES
+from orchestrator.policy.evidence_rules import EVIDENCE_RULES
 from orchestrator.policy.rule import Rule, Severity
 
 __all__ = ["RULES", "Breach", "Rule", "Rulebook", "Severity", "breach", "render_rules"]
@@ -229,7 +230,7 @@ _ROWS = (
         "the same sweep run for the eighth time, on the same code and data, in the hope of another number",
     ),
 )
-RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *_ROWS, *_PROGRESS, *DWELL_RULES)
+RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *EVIDENCE_RULES, *_ROWS, *_PROGRESS, *DWELL_RULES)
 _BY_ID = {rule.id: rule for rule in RULES}
 
 

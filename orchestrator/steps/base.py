@@ -14,6 +14,7 @@ from orchestrator.evidence.checkout import first_party
 from orchestrator.evidence.testing import TestBench
 from orchestrator.facts import Facts, Frozen, TurnRecord, TurnRequest
 from orchestrator.layout import hub_path
+from orchestrator.policy.fences import matches
 from orchestrator.records.handoff import Handoff
 from orchestrator.records.ledger import Item
 from orchestrator.records.memory import MemoryEntry
@@ -105,6 +106,8 @@ class Turn:
             seconds=session.config.verify_minutes * 60,
             should_stop=session.interrupted,
             sandbox=session.sandbox.opened(write=[session.checkout.root]),
+            rulebook=session.config.rulebook,
+            is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         )
 
     @property

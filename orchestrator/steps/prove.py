@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from orchestrator.approval import start_of
@@ -12,13 +12,14 @@ from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import evaluator_paths, freeze
 from orchestrator.evidence.hubs import files_of
 from orchestrator.evidence.recall import Recall
+from orchestrator.evidence.testwise import suspicions
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import Facts, PathChange, PathClass, TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.closure import is_complete
 from orchestrator.policy.dwell import dwell_after, standing_after
-from orchestrator.policy.fences import classify, matches
+from orchestrator.policy.fences import classify
 from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_handoff
 from orchestrator.policy.rules import Severity, breach
 from orchestrator.policy.signatures import is_announced, signatures_of
@@ -60,15 +61,21 @@ def verify(turn: Turn) -> Turn:
         return files_of(manifest, row)
 
     code = code_diff(turn.base_text, turn.text, _of_class(turn, PathClass.PRODUCTION))
-    known = turn.state.item(turn.item.id)
+    known, start, bench = turn.state.item(turn.item.id), start_of(session, turn.item.id), turn.bench
     verification = Verification(
-        bench=replace(turn.bench, earlier=known.failing, code=code, allow_skip=_allowed_skips(turn)),
+        bench=replace(
+            bench,
+            earlier=known.failing,
+            code=code,
+            allow_skip=_allowed_skips(turn),
+            suspicions=suspicions(session.worktree.git, start, turn.tree, _is_production(turn)),
+        ),
         git=session.worktree.git,
         store=session.workspace.store,
         tree=turn.tree,
         base=turn.base,
-        start=start_of(session, turn.item.id),
-        is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
+        start=start,
+        is_test=bench.is_test,
         stage=turn.stage,
         outputs=outputs,
         recall=_recall(turn),
@@ -82,9 +89,11 @@ def verify(turn: Turn) -> Turn:
     path = summary_path(turn.item.id)
     _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
     claims = check_claims(sentences, path, tests, results)
-    told = tuple(f"{row} was run again because {why}" for row, why in verification.recall.again.items())
+    runs = (*tests, *(row.tests for row in results if row.tests))
+    told = dict.fromkeys(text for run in runs for text in run.told)
+    again = (f"{row} was run again because {why}" for row, why in verification.recall.again.items())
     facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
-    facts = replace(facts, told=(*facts.told, *told))
+    facts = replace(facts, told=(*facts.told, *told, *again))
     return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
 
 
@@ -115,6 +124,11 @@ def _asked_again(turn: Turn) -> dict[str, str]:
     return {row.id: asked[text] for row in rows for text in (row.run, row.test) if text in asked}
 
 
+def _is_production(turn: Turn) -> Callable[[str], bool]:
+    config = turn.session.config
+    return lambda path: classify(path, tests=config.tests, docs=config.docs) is PathClass.PRODUCTION
+
+
 def _of_class(turn: Turn, kind: PathClass) -> tuple[PathChange, ...]:
     return tuple(change for change in turn.facts.changes if change.kind is kind)
 
@@ -134,10 +148,7 @@ def _with_new_tests(turn: Turn, facts: Facts, verification: Verification) -> Fac
     seen = tuple(node for node in new if is_announced(causes.get(node, ""), announced.get(node, "")))
     proving: tuple[str, ...] = ()
     if not facts.code.units and not facts.code.other and all(run.ok for run in facts.tests):
-        config = turn.session.config
-        proving = verification.proving(
-            new, lambda path: classify(path, tests=config.tests, docs=config.docs) is PathClass.PRODUCTION
-        )
+        proving = verification.proving(new, _is_production(turn))
     return replace(facts, new_tests=new, announced=seen, proving=proving)
 
 

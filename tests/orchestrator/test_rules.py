@@ -32,6 +32,9 @@ HONEST = f"{TESTS}/test_cheats.py::test_an_agent_program_that_does_its_work_is_b
 PROGRESS_FIRES = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_nothing_is_discounted_by_one_rule"
 PROGRESS_SILENT = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_something_is_progress"
 
+EVIDENCE_FIRES = f"{TESTS}/evidence/test_witness.py::test_a_run_that_is_not_honest_does_not_count"
+EVIDENCE_SILENT = f"{TESTS}/evidence/test_witness.py::test_an_honest_run_counts_whatever_its_tests_are_made_of"
+
 PROOFS = {
     "HANDOFF-FOCUS": (HANDOFF_FIRES, HANDOFF_SILENT),
     "HANDOFF-WORK": (HANDOFF_FIRES, HANDOFF_SILENT),
@@ -55,6 +58,10 @@ PROOFS = {
     "FENCE-LINK": (f"{TESTS}/test_sabotage.py::test_a_ledger_that_is_a_link_to_a_users_file_does_not_reach_it", HONEST),
     "FENCE-FINDING": (f"{TESTS}/test_waking.py::test_a_finding_is_waited_for_and_no_agent_takes_it_away", HONEST),
     "FENCE-SHADOW": (f"{TESTS}/test_damage.py::test_a_repository_with_longer_ids_works", HONEST),
+    "EVIDENCE-ORIGIN": (EVIDENCE_FIRES, EVIDENCE_SILENT),
+    "EVIDENCE-OUTCOME": (EVIDENCE_FIRES, EVIDENCE_SILENT),
+    "EVIDENCE-EQUAL": (EVIDENCE_FIRES, EVIDENCE_SILENT),
+    "EVIDENCE-BLIND": (EVIDENCE_FIRES, EVIDENCE_SILENT),
     "ROW-REPEATED": (
         f"{TESTS}/test_cheats.py::test_a_row_handed_over_again_with_nothing_changed_is_not_run_again_unless_somebody_says_why",
         HONEST,
