@@ -9,7 +9,7 @@ from orchestrator.agenda import Agenda, read_agenda
 from orchestrator.config import child_environment
 from orchestrator.evidence.commands import resolve_command, words_of
 from orchestrator.layout import LEDGER
-from orchestrator.policy.dwell import GRANTED
+from orchestrator.policy.dwell import waking
 from orchestrator.process import ChildResult, Limits, last_line, run_child
 from orchestrator.records.conditions import Condition, ConditionKind, due_time, machine_can_tell
 from orchestrator.records.ledger import Item, Status, parse_ledger
@@ -121,20 +121,20 @@ def _wake(session: Session) -> None:
         item.id for item in parse_ledger(session.worktree.text(session.state.synced or session.run.base, LEDGER)).items
     }
     for item in agenda.ledger.items:
-        lacks_need = session.state.item(item.id).status == Status.WAITING  # all else it waits for was seen to hold
-        if session.interrupted() or (item.id not in standing and not lacks_need):
+        known = session.state.item(item.id)
+        lacks_need = known.status == Status.WAITING  # all else it waits for was seen to hold
+        if item.id not in standing and not lacks_need:
             continue
         if item.status is Status.WAITING:
-            if not _obstacle(item, agenda, session) if lacks_need else _may_go_on(item, agenda, session):
-                _set(session, item, Status.PENDING, "")
+            holds = not _obstacle(item, agenda, session) if lacks_need else _may_go_on(item, agenda, session)
         elif item.status is Status.BLOCKED and machine_can_tell(item.conditions):
-            before, met = session.state.item(item.id), _met(item, agenda, session)
-            if met is not before.met and not session.interrupted():
-                note = "its return condition is met" if met else ""
-                granted = before.dwell + GRANTED
-                data = {"item": item.id, "met": met, "granted": granted, "note": note}
-                session.journal.append("item.condition", data)
-                session.live.fact(f"{item.id} goes on: {note}" if met else f"{item.id}: its return condition is unmet")
+            holds = _met(item, agenda, session)
+        else:
+            continue
+        event = waking(item, known, holds=holds)
+        if event and not session.interrupted():
+            session.journal.append(*event)
+            session.live.fact(f"{item.id} goes on" if holds else f"{item.id}: its return condition is met no longer")
 
 
 def provide_needs(session: Session) -> Agenda:

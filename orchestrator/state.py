@@ -266,6 +266,8 @@ def _reopen(state: State, data: Mapping[str, Any]) -> State:
 
 
 def _block(state: State, data: Mapping[str, Any]) -> State:
+    if state.item(data["item"]).status == Status.BLOCKED_ESCALATION:  # it is out of reach already
+        return state
     state = _with_item(state, data["item"], status=Status.BLOCKED.value, note=data["note"], held=True)
     return _without_handoff_of(state, data["item"])
 

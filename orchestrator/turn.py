@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.errors import OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
-from orchestrator.policy.dwell import dwell_after, standing_after
+from orchestrator.policy.dwell import fate_of
 from orchestrator.session import Session
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.begin import act, brief, open_turn
@@ -77,10 +77,8 @@ def _charge(turn: Turn, failure: TurnFailed) -> dict[str, Any] | None:
     """Return what an abandoned turn costs its focus: an engineer's counts as an iteration without progress."""
     if failure.interrupted or not turn.role.is_measured or turn.focus is None:
         return None
-    known = turn.state.item(turn.focus.id)
-    dwell = dwell_after(known.dwell, progress=False)
-    status, note = standing_after(dwell, turn.focus, failure.reasons, known.granted)
-    return {"item": turn.focus.id, "dwell": dwell, "status": status.value, "note": note}
+    fate = fate_of(turn.focus, turn.state.item(turn.focus.id), None, progress=False, reasons=failure.reasons)
+    return {"item": turn.focus.id, "dwell": fate.dwell, "status": fate.status.value, "note": fate.note}
 
 
 def _abandon(turn: Turn, failure: TurnFailed) -> Abandoned:

@@ -17,8 +17,7 @@ from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import Facts, PathChange, PathClass, TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
-from orchestrator.policy.closure import is_complete
-from orchestrator.policy.dwell import dwell_after, standing_after
+from orchestrator.policy.dwell import Fate, fate_of
 from orchestrator.policy.fences import classify
 from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_handoff
 from orchestrator.policy.rules import Severity, breach
@@ -161,14 +160,6 @@ def _tests_line(turn: Turn) -> str:
     return line + (f", {not_run} not run" if not_run else "") + (f", {skipped} skipped" if skipped else "")
 
 
-def _status_after(turn: Turn, judgement: Judgement, dwell: int) -> tuple[Status, str]:
-    plan = turn.agenda.plans.get(turn.item.id)
-    known = turn.state.item(turn.item.id)
-    if plan and is_complete(plan, {*known.verified, *judgement.verified}):
-        return Status.DONE, "every criterion verified"
-    return standing_after(dwell, turn.item, judgement.reasons, known.granted)
-
-
 def judge(turn: Turn) -> Turn:
     """Apply the policy to the facts; a turn that does not leave what its role is for ends here."""
     if turn.role.is_measured:
@@ -178,13 +169,13 @@ def judge(turn: Turn) -> Turn:
     if judgement.verdict is Verdict.REFUSED:
         raise TurnFailed(*judgement.reasons)
     if turn.focus is None:
-        return _judged(turn, judgement, 0, "", "")
+        return _judged(turn, judgement)
     known = turn.state.item(turn.item.id)
     plan_text = turn.text(plan_path(turn.item))
     if known.frozen is None and plan_text:
         frozen = freeze(parse_plan(plan_text, plan_path(turn.item)), turn.session.worktree.git, turn.tree)
         turn = replace(turn, frozen=frozen)
-    return _judged(turn, judgement, known.dwell, Status.IN_PROGRESS, "")
+    return _judged(turn, judgement, Fate(known.dwell, Status.IN_PROGRESS, ""))
 
 
 def _judge_work(turn: Turn) -> Turn:
@@ -196,12 +187,19 @@ def _judge_work(turn: Turn) -> Turn:
         turn.session.config.rulebook,
         tests_again=gained_by_tests(known.turns),
     )
-    dwell = dwell_after(known.dwell, progress=judgement.progress)
-    return _judged(turn, judgement, dwell, *_status_after(turn, judgement, dwell))
+    fate = fate_of(
+        turn.item,
+        known,
+        turn.agenda.plans.get(turn.item.id),
+        progress=judgement.progress,
+        verified=judgement.verified,
+        reasons=judgement.reasons,
+    )
+    return _judged(turn, judgement, fate)
 
 
-def _judged(turn: Turn, judgement: Judgement, dwell: int, status: str, note: str) -> Turn:
-    """Return the turn with its record, which the journal has by then."""
+def _judged(turn: Turn, judgement: Judgement, fate: Fate | None = None) -> Turn:
+    """Return the turn with its record, which the journal has by then; one without a focus means nothing to any item."""
     phase = turn.agenda.phase(turn.focus, turn.state) if turn.focus else None
     record = TurnRecord(
         turn=turn.id,
@@ -210,7 +208,7 @@ def _judged(turn: Turn, judgement: Judgement, dwell: int, status: str, note: str
         focus=turn.subject,
         verdict=judgement.verdict,
         progress=judgement.progress,
-        dwell=dwell,
+        dwell=fate.dwell if fate else 0,
         phase=phase.letter if phase else "",
         verified=judgement.verified,
         failing=judgement.failing,
@@ -220,7 +218,7 @@ def _judged(turn: Turn, judgement: Judgement, dwell: int, status: str, note: str
         reasons=judgement.reasons,
         failures=signatures_of(turn.facts),
     )
-    turn = replace(turn, record=record, status=str(status), note=note)
+    turn = replace(turn, record=record, status=fate.status.value if fate else "", note=fate.note if fate else "")
     turn.session.journal.append("turn.verified", turn.payload())
     return turn
 
