@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.errors import ConfigError
 from orchestrator.policy.rules import Rulebook
 
-__all__ = ["FILE_NAME", "SETTINGS", "Config", "Setting", "child_environment", "resolve_config"]
+__all__ = ["FILE_NAME", "SETTINGS", "Config", "Setting", "child_environment", "known_secrets", "resolve_config"]
 
 FILE_NAME = "orchestration.yaml"
 
@@ -27,6 +27,9 @@ _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 # What a child may see. Everything else of the user's environment (keys, tokens, hooks) stays outside.
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "XDG_CACHE_HOME")
 _PASSED_WITH_NETWORK = ("PIP_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+_SECRET_NAME = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIALS?)S?(?:_|$)")
+_SHORTEST_SECRET = 8
 
 
 def _text(value: object) -> str:
@@ -244,9 +247,27 @@ def resolve_config(workspace: Path, flags: Mapping[str, object], focus: str | No
     return Config(workspace=workspace, focus=focus, origins=origins, **values)
 
 
+def known_secrets(more: Mapping[str, str] | None = None) -> tuple[bytes, ...]:
+    """Return the values of variables whose names say that they are secret: of this environment, and of one more."""
+    values = {
+        value.encode("utf-8", "surrogateescape")
+        for environment in (os.environ, more or {})  # noqa: TID251 -- here
+        for name, value in environment.items()
+        if _is_secret(name) and len(value) >= _SHORTEST_SECRET and not value.startswith("/") and not value.isdigit()
+    }
+    return tuple(sorted(values))
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name.upper()) is not None
+
+
 def child_environment(config: Config, root: Path, *, network: bool = False) -> dict[str, str]:
-    """Environment of a child that works in the checkout `root`: an allowlist, and first-party code from there."""
-    names = set(_PASSED) | set(config.pass_env)
+    """Environment of a child that works in the checkout `root`: an allowlist, and first-party code from there.
+
+    Keys are for those that use the network.
+    """
+    names = set(_PASSED) | {name for name in config.pass_env if network or not _is_secret(name)}
     prefixes = _PASSED_WITH_NETWORK if network else ()
     environment = {
         name: value

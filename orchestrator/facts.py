@@ -264,3 +264,4 @@ class AgentOutcome:
     seconds: float
     log: Path
     log_bytes: int
+    redacted: int = 0

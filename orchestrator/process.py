@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from orchestrator import lineage
+from orchestrator.config import known_secrets
 from orchestrator.errors import ProcessError, is_shortage
+from orchestrator.secrets import Redactor
 
 __all__ = ["ChildResult", "Ending", "Limits", "last_line", "run_child"]
 
@@ -68,6 +70,7 @@ class ChildResult:
     """How a child ended.
 
     `code` is None for a child that never started, and negative for a signal (128 plus its number in a sandbox).
+    `redacted` counts the pieces of output that held a secret.
     """
 
     argv: tuple[str, ...]
@@ -76,6 +79,7 @@ class ChildResult:
     seconds: float
     log: Path
     log_bytes: int
+    redacted: int = 0
 
     @property
     def ok(self) -> bool:
@@ -97,7 +101,8 @@ def run_child(
     """Run a program to its end, or to the end of its limits.
 
     The child leads a session of its own. Its standard output and error go to `log` byte for byte as they
-    come; the last line of the log says so when the child was ended by us. When the leader is gone,
+    come, except for secrets, in whose place their kind stands; a word that has not ended yet waits for its
+    end. The last line of the log says so when the child was ended by us. When the leader is gone,
     everything it started is ended too: first asked (TERM), after a short grace killed. On Linux that
     includes what left the session, because orphans fall to this process; elsewhere it is the process
     group. Run one child at a time: the orphans of two could not be told apart.
@@ -151,7 +156,7 @@ def run_child(
             return inside if inside and is_walled else found  # who ends bubblewrap first kills what is in it
 
         with cast("BinaryIO", child.stdout) as source:
-            tee = _Tee(source.fileno(), sink, limits.output_bytes)
+            tee = _Tee(source.fileno(), sink, limits.output_bytes, Redactor(known_secrets(env)))
             try:
                 if on_started is not None:
                     on_started(child.pid)
@@ -167,7 +172,7 @@ def run_child(
             ending = Ending.OUTPUT
         if ending is not Ending.EXITED:
             tee.note(f"ended after {seconds:.1f} s: {_reason(ending, limits)}")
-        return ChildResult(tuple(argv), code, ending, seconds, log, tee.bytes)
+        return ChildResult(tuple(argv), code, ending, seconds, log, tee.bytes, tee.redacted)
 
 
 def last_line(log: Path | None) -> str:
@@ -200,7 +205,7 @@ def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes)
 class _Tee:
     """The child's output on its way into the log."""
 
-    def __init__(self, source: int, sink: BinaryIO, limit: int) -> None:
+    def __init__(self, source: int, sink: BinaryIO, limit: int, redactor: Redactor) -> None:
         os.set_blocking(source, False)
         self.bytes = 0
         self.last = time.monotonic()
@@ -209,6 +214,7 @@ class _Tee:
         self._source = source
         self._sink = sink
         self._limit = limit
+        self._redactor = redactor
         self._open = True
         self._newline = b""
 
@@ -225,6 +231,13 @@ class _Tee:
         """Take what is there, without waiting for more."""
         while self._open and not self.full and self._take():
             pass
+        if not self.full:
+            self._keep(self._redactor.flush())
+
+    @property
+    def redacted(self) -> int:
+        """How many pieces of output held a secret."""
+        return self._redactor.count
 
     def note(self, text: str) -> None:
         """Write a line of our own."""
@@ -238,7 +251,7 @@ class _Tee:
         self.last = time.monotonic()
         self._open = bool(data)
         if data and not self.full:
-            self._keep(data)
+            self._keep(self._redactor.feed(data))
         return self._open
 
     def _keep(self, data: bytes) -> None:
@@ -253,7 +266,8 @@ class _Tee:
         except OSError as error:
             self.full, self.error = True, error
         self.bytes += len(data)
-        self._newline = b"" if data.endswith(b"\n") else b"\n"
+        if data:
+            self._newline = b"" if data.endswith(b"\n") else b"\n"
 
 
 def _end_within(data: bytes, room: int) -> int:

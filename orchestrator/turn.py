@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.config import known_secrets
 from orchestrator.errors import OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.dwell import fate_of
+from orchestrator.secrets import redact
 from orchestrator.session import Session
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.steps.begin import act, brief, open_turn
@@ -116,7 +118,7 @@ def _keep_patch(folder: Path, patch: bytes) -> None:
     if target.exists():
         target = target.with_stem(f"abandoned-{hashlib.sha256(patch).hexdigest()[:8]}")
     part = target.with_suffix(".part")
-    part.write_bytes(patch)
+    part.write_bytes(redact(patch, known_secrets()))
     part.replace(target)
 
 

@@ -83,4 +83,4 @@ class CommandAgent:
             stdin=request.prompt_path.read_bytes(),
             should_stop=should_stop,
         )
-        return AgentOutcome(result.ending, result.code, result.seconds, result.log, result.log_bytes)
+        return AgentOutcome(result.ending, result.code, result.seconds, result.log, result.log_bytes, result.redacted)

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from orchestrator.config import known_secrets
 from orchestrator.evidence.commands import resolve_command, split_test, words_of
 from orchestrator.evidence.criteria import check_expectation
+from orchestrator.evidence.hubs import FILE_LIMIT
 from orchestrator.evidence.testing import TestBench, run_tests
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.process import Ending, Limits, last_line, run_child
 from orchestrator.records.plan import Row
+from orchestrator.secrets import redact_file
 
 __all__ = ["RowInputs", "run_row"]
 
@@ -101,5 +104,8 @@ def run_row(row: Row, bench: TestBench, tree: str, inputs: RowInputs) -> RowResu
         options, selectors = split_test(row.test)
         tests = run_tests(replace(bench, allow_skip=row.allow_skip), options + selectors, tree, inputs.hub)
         code = tests.exit_code
+    for path in inputs.hub.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= FILE_LIMIT:  # no larger one is committed
+            redact_file(path, known_secrets())
     result = _verdict(row, code, reason, tests, inputs)
     return replace(result, seconds=round(time.monotonic() - started, 3))

@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.config import known_secrets
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.facts import CodeDiff, TestRun
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 from orchestrator.process import ChildResult, Ending, Limits, run_child
 from orchestrator.sandbox import NO_SANDBOX, Sandbox
+from orchestrator.secrets import redact
 
 __all__ = ["TestBench", "causes_of", "count_collected", "run_tests"]
 
@@ -170,7 +172,7 @@ class TestBench:
 
 def _read(report: Path, word: str) -> Mapping[str, Any]:
     try:
-        data: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        data: dict[str, Any] = json.loads(redact(report.read_bytes(), known_secrets()))
         return {key: data[key] for key in _EMPTY} if data["word"] == word else _EMPTY
     except (OSError, ValueError, KeyError, TypeError):
         return _EMPTY
@@ -241,7 +243,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     arguments = ["-v", "-rA", _ALL_FILES, f"--junitxml={junit}", *selectors]
     result, found = bench.pytest(arguments, out / "pytest.log", watch=watch)
     if junit.is_file() and not junit.is_symlink():
-        shutil.copyfile(junit, out / junit.name)
+        (out / junit.name).write_bytes(redact(junit.read_bytes(), known_secrets()))
     outcomes: dict[str, str] = found["outcomes"]
     doubts = bench.doubts_of(found)
     note = "; ".join(doubt.text for doubt in bench.rulebook.held(doubts, Severity.DISCOUNT))

@@ -191,6 +191,22 @@ _FENCES = (
         fixed=True,
     ),
 )
+_SECRETS = (
+    Rule(
+        "SECRET-COMMITTED",
+        Severity.RESTORE,
+        "No key, token or password gets into a commit.",
+        "read it from the environment; write made-up ones with the word EXAMPLE in them",
+        "a key in the history of a public repository",
+    ),
+    Rule(
+        "SECRET-PRINTED",
+        Severity.REPORT,
+        "No key, token or password is printed.",
+        "it was replaced in the log; print that it is there, not what it is, and change it if others saw it",
+        "keys in logs and transcripts that were sent along with a question",
+    ),
+)
 _PROGRESS = (
     Rule(
         "PROGRESS-CODE",
@@ -230,7 +246,16 @@ _ROWS = (
         "the same sweep run for the eighth time, on the same code and data, in the hope of another number",
     ),
 )
-RULES: tuple[Rule, ...] = (*_HANDOFFS, *_DOCUMENTS, *_FENCES, *EVIDENCE_RULES, *_ROWS, *_PROGRESS, *DWELL_RULES)
+RULES: tuple[Rule, ...] = (
+    *_HANDOFFS,
+    *_DOCUMENTS,
+    *_FENCES,
+    *_SECRETS,
+    *EVIDENCE_RULES,
+    *_ROWS,
+    *_PROGRESS,
+    *DWELL_RULES,
+)
 _BY_ID = {rule.id: rule for rule in RULES}
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from orchestrator.agents.catalog import EMBEDDED, make_agent
 from orchestrator.briefing import make_facts
 from orchestrator.facts import TurnRequest
+from orchestrator.policy.rules import Severity, breach
 from orchestrator.process import Ending, Limits
 from orchestrator.records.handoff import StepKind
 from orchestrator.review import course_of, pending_review
@@ -93,4 +94,9 @@ def act(turn: Turn) -> Turn:
     if outcome.ending != Ending.EXITED or outcome.code != 0:
         how = f"exit code {outcome.code}" if outcome.ending == Ending.EXITED else f"ended ({outcome.ending})"
         raise TurnFailed(f"agent {agent.name}: {how} after {outcome.seconds:.0f} s; log {outcome.log}", agent=cost)
-    return replace(turn, agent=cost)
+    printed = [breach("SECRET-PRINTED", "its output held a secret", str(outcome.log))] if outcome.redacted else []
+    return replace(
+        turn,
+        agent=cost,
+        facts=replace(turn.facts, told=tuple(found.text for found in config.rulebook.held(printed, Severity.REPORT))),
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
 from orchestrator.agenda import read_agenda
+from orchestrator.config import known_secrets
 from orchestrator.errors import ConfigError
 from orchestrator.evidence.commands import plain_words, split_test
 from orchestrator.evidence.criteria import evaluator_paths, lies_below
@@ -23,10 +25,13 @@ from orchestrator.policy.signatures import repeated
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
 from orchestrator.roles import REVIEW_FILE, SELECTION, Leaving
+from orchestrator.secrets import find_secrets, redact, redact_text
 from orchestrator.steps.base import Turn, TurnFailed
 from orchestrator.submissions import changed_rows, find_new_entry, lost_findings, standing_items
 
 __all__ = ["check", "collect"]
+
+_SUBMODULE = "160000"
 
 
 def _changes(turn: Turn, tree: str) -> tuple[PathChange, ...]:
@@ -90,8 +95,22 @@ def _not_regular(turn: Turn) -> set[str]:
 
 def _tell(turn: Turn, found: Sequence[Breach]) -> Turn:
     """Add the breaches that are only told to the turn's facts."""
-    told = [breach.text for breach in turn.session.config.rulebook.held(found, Severity.REPORT)]
+    held = turn.session.config.rulebook.held(found, Severity.REPORT)
+    told = [redact_text(breach.text, known_secrets()) for breach in held]
     return replace(turn, facts=replace(turn.facts, told=(*turn.facts.told, *told)))
+
+
+def _added_secrets(turn: Turn, path: str) -> str:
+    """Say what secrets a path brings that its base does not hold, and on which lines; never what they are."""
+    git, known = turn.session.worktree.git, known_secrets()
+    if find_secrets(os.fsencode(path), known):
+        return "its name holds a secret"
+    entry = git.entry(turn.tree, path)
+    if entry is None or entry.mode == _SUBMODULE:
+        return ""
+    old = {secret.value for secret in find_secrets(git.blob(turn.base, path) or b"", known)}
+    new = find_secrets(git.blob(turn.tree, path) or b"", known)
+    return ", ".join(f"line {secret.line} holds a secret, {secret.kind}" for secret in new if secret.value not in old)
 
 
 def _take_out(turn: Turn) -> Turn:
@@ -101,6 +120,8 @@ def _take_out(turn: Turn) -> Turn:
     shadows = shadowing(turn.session.worktree.git, turn.base, turn.facts.changes)
 
     def forbidden(path: str) -> tuple[str, str] | None:
+        if secrets := _added_secrets(turn, path):
+            return "SECRET-COMMITTED", secrets
         if path in links:
             return "FENCE-LINK", "a link where a document should be"
         if path == FINDINGS and (lost := lost_findings(turn.base_text(path), turn.text(path))):
@@ -117,10 +138,18 @@ def _take_out(turn: Turn) -> Turn:
     git = turn.session.worktree.git
     paths = [breach.where for breach in crossed]
     patch = git.patch(turn.base, turn.tree, paths)
-    (turn.stage / "fences.patch").write_bytes(patch)
+    (turn.stage / "fences.patch").write_bytes(redact(patch, known_secrets()))
     tree = git.tree_with(turn.tree, git.files(turn.base, paths))
-    notes = tuple(breach.text for breach in crossed)
-    return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes))
+    notes = tuple(redact_text(breach.text, known_secrets()) for breach in crossed)
+    facts = replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes)
+    leaked = tuple(note for note, breach in zip(notes, crossed, strict=True) if breach.rule.id == "SECRET-COMMITTED")
+    for ref in (
+        git.text("for-each-ref", "--format=%(refname)", f"refs/orchestrator/{turn.id}").split() if leaked else ()
+    ):
+        git.run("update-ref", "-d", ref)  # commits of the agent's own, which nobody is to push by accident
+    if turn.role.writes_handoff:
+        facts = replace(facts, refusals=(*facts.refusals, *leaked))
+    return replace(turn, tree=tree, facts=facts)
 
 
 def _with_refusals(turn: Turn, found: Sequence[Breach]) -> Turn:

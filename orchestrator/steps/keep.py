@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from orchestrator import __version__
 from orchestrator.archive import with_archives
+from orchestrator.config import known_secrets
 from orchestrator.documents import ledger_after, memory_after, plan_after, summary_after, with_attempt_of
 from orchestrator.evidence.hubs import publish
 from orchestrator.facts import TurnRecord
@@ -15,6 +16,7 @@ from orchestrator.policy.dwell import limits_of
 from orchestrator.records.handoff import with_owned_fields
 from orchestrator.records.ledger import Status
 from orchestrator.roles import Leaving
+from orchestrator.secrets import redact_text
 from orchestrator.steps.base import Turn
 from orchestrator.steps.prove import verified_after
 
@@ -128,7 +130,8 @@ def _commit_message(turn: Turn, record: TurnRecord) -> str:
         trailers["Frozen"] = turn.frozen.text
     lines = [f"{record.role.value}: {record.focus}{phase}, {record.verdict.value}", ""]
     lines += [body, ""] if body else []
-    return "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])
+    text = "\n".join([*lines, *(f"{key}: {value}" for key, value in trailers.items()), ""])
+    return redact_text(text, known_secrets())
 
 
 def commit(turn: Turn) -> Turn:

@@ -28,6 +28,7 @@ HANDOFF_FIRES = f"{TESTS}/test_rules.py::test_a_handoff_breaks_one_rule"
 HANDOFF_SILENT = f"{TESTS}/test_rules.py::test_a_good_handoff_breaks_none"
 LINT_FIRES = f"{TESTS}/test_rules.py::test_lint_names_the_rule_and_the_place"
 LINT_SILENT = f"{TESTS}/test_rules.py::test_lint_finds_nothing_in_a_sound_tree"
+SPREAD = f"{TESTS}/test_secrets.py::test_what_brings_a_secret_is_put_back_with_its_line_and_the_rest_of_the_turn_counts"
 HONEST = f"{TESTS}/test_cheats.py::test_an_agent_program_that_does_its_work_is_believed_by_its_evidence"
 PROGRESS_FIRES = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_nothing_is_discounted_by_one_rule"
 PROGRESS_SILENT = f"{TESTS}/policy/test_progress.py::test_a_diff_that_proves_something_is_progress"
@@ -57,6 +58,8 @@ PROOFS = {
     "FENCE-FROZEN": (f"{TESTS}/test_cheats.py::test_a_supervisor_that_loosens_an_expectation_changes_nothing", HONEST),
     "FENCE-LINK": (f"{TESTS}/test_sabotage.py::test_a_ledger_that_is_a_link_to_a_users_file_does_not_reach_it", HONEST),
     "FENCE-FINDING": (f"{TESTS}/test_waking.py::test_a_finding_is_waited_for_and_no_agent_takes_it_away", HONEST),
+    "SECRET-COMMITTED": (SPREAD, HONEST),
+    "SECRET-PRINTED": (SPREAD, HONEST),
     "FENCE-SHADOW": (f"{TESTS}/test_damage.py::test_a_repository_with_longer_ids_works", HONEST),
     "EVIDENCE-ORIGIN": (EVIDENCE_FIRES, EVIDENCE_SILENT),
     "EVIDENCE-OUTCOME": (EVIDENCE_FIRES, EVIDENCE_SILENT),
