@@ -72,6 +72,12 @@ def _turn_facts(turn: TurnRecord | None) -> dict[str, Any] | None:
     }
 
 
+def _corrections(state: State) -> list[str]:
+    """Return what the last supervisor's turn said and the harness had measured otherwise."""
+    last = next((turn for turn in reversed(state.turns) if turn.role is Role.SUPERVISOR), None)
+    return [reason for reason in (last.reasons if last else ()) if reason.startswith("claimed ")]
+
+
 def make_facts(
     agenda: Agenda,
     state: State,
@@ -112,6 +118,7 @@ def make_facts(
             if not s.runnable
         ],
         "last": _turn_facts(last),
+        "corrections": _corrections(state),
         "refusals": list(refusals),
         "people": [given.text for given in state.inputs],
         "findings": [{"id": f.id, "synopsis": f.synopsis, "status": f.status} for f in agenda.findings],

@@ -42,6 +42,7 @@ class PathClass(StrEnum):
     PLAN = "plan-local"
     DOCS = "docs"
     EVIDENCE = "evidence"
+    LOCK = "lock file"
 
 
 class Verdict(StrEnum):
@@ -75,15 +76,25 @@ class PathChange:
 
 @dataclass(frozen=True)
 class CodeDiff:
-    """A production diff as code: changed functions with their first line, by file; and files that are no Python."""
+    """A production diff as code: changed functions with their first line, by file; and files that are no Python.
+
+    Of those `data` is what a Python process can be seen to open, `other` what other programs and libraries read, and
+    files that are gone.
+    """
 
     units: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The changed functions as `path::name`."""
-        return tuple(f"{path}::{name}" for path, units in self.units.items() for name in units)
+        """What a test can be seen to use: changed functions as `path::name`, and data."""
+        return (*(f"{path}::{name}" for path, units in self.units.items() for name in units), *self.data)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing would run otherwise than before."""
+        return not (self.units or self.data or self.other)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ SUPERVISOR = RoleSpec(
     role=Role.SUPERVISOR,
     prompt="supervisor.md",
     fenced_files=tuple(ARCHIVES.values()),
-    fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.EVIDENCE),
+    fenced_kinds=(PathClass.PRODUCTION, PathClass.TESTS, PathClass.LOCK, PathClass.EVIDENCE),
     leaves=Leaving.HANDOFF,
 )
 ENGINEER = RoleSpec(

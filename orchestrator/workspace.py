@@ -146,12 +146,12 @@ class RunWorktree:
         """Return the worktree's content as a tree; ignored files are left out."""
         return self.git.tree_of_worktree(self.root)
 
-    def take_over(self, base: str, turn: str) -> None:
+    def take_over(self, base: str, turn: str) -> tuple[str, ...]:
         """Make the worktree the harness's again after an agent worked in it.
 
-        The branch goes back to `base`; commits the agent made stay under `refs/orchestrator/`. A missing `.git` is
-        written again, a lock that a killed git left is removed, and repositories the agent made inside are taken as
-        plain files.
+        The branch goes back to `base`; commits the agent made stay under `refs/orchestrator/` and are returned. A
+        missing `.git` is written again, a lock that a killed git left is removed, and repositories the agent made
+        inside are taken as plain files.
         """
         if self.root.is_symlink():
             self.root.unlink()
@@ -164,7 +164,8 @@ class RunWorktree:
         self.git.unlock()
         (self.git.common_dir() / f"{self.ref}.lock").unlink(missing_ok=True)  # nobody else moves this branch
         at = self.git.rev(self.ref)
-        for commit in {self.git.rev("HEAD") or base, at or base} - {base}:
+        own = tuple({self.git.rev("HEAD") or base, at or base} - {base})
+        for commit in own:
             self.git.run("update-ref", f"refs/orchestrator/{turn}/{commit[:12]}", commit)
         if at != base:
             self.git.run("update-ref", "--no-deref", self.ref, base)
@@ -172,6 +173,7 @@ class RunWorktree:
         for folder, names, _ in os.walk(self.root):  # which does not follow links
             if ".git" in names and not Path(folder, ".git").is_symlink():
                 shutil.rmtree(Path(folder, ".git"), ignore_errors=True)
+        return own
 
     @property
     def _link(self) -> bytes:

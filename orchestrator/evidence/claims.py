@@ -1,9 +1,9 @@
-"""What an engineer's summary claims, held against what the harness measured in the same turn."""
+"""What an agent says of an engineer's turn, held against what the harness measured in it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orchestrator.facts import Claim, RowResult, RowVerdict, TestRun
 from orchestrator.policy.counts import Tally, agrees
@@ -11,7 +11,15 @@ from orchestrator.records.claims import ClaimKind, read_claims
 
 __all__ = ["check_claims"]
 
-_ROW = re.compile(r"\b([A-Z](?:\.?[A-Z])?\d+)\b[^.;]*?\b(?:verified|holds|is met)\b")
+_ROW = re.compile(r"\b[A-Z](?:\.?[A-Z])?\d+\b")
+_VERIFIED = re.compile(r"\b(?:verified|holds?|(?:is|are) met)\b")
+_NOT_NOW = re.compile(
+    r"\b(?:not|never|cannot|\w+n't|will|would|should|shall|must|to|until|if|once|when|whether|before|unless|needs?|next)\b",
+    re.IGNORECASE,
+)
+_OF_TESTS = re.compile(r"\b(?:tests?|pytest|suite)\b", re.IGNORECASE)
+_COMMITTED = re.compile(r"\bcommitted\s+(?:\w+\s+){0,3}(?:as|in)\s+\W{0,2}(?:commit\s+)?`?$", re.IGNORECASE)
+_FLATTERED = ("failed", "errors", "skipped")
 
 
 def _tally(run: TestRun) -> Tally:
@@ -24,31 +32,71 @@ def _test_claims(line: str, runs: Sequence[TestRun]) -> list[tuple[str, str, boo
     whole = Tally.sum(tallies) if tallies else Tally()
     fact = (
         f"{whole.passed} passed, {whole.failed} failed, {whole.collected} collected"
+        + (f", {whole.skipped} skipped" if whole.skipped else "")
         if runs
         else "no test run in this turn"
     )
     found = []
     for said in read_claims(line):
-        if said.kind is ClaimKind.COUNTS and (said.every or {"passed", "collected"} & said.counts.keys()):
-            right = any(agrees(said, tally) for tally in (*tallies, whole))
+        if said.kind is not ClaimKind.COUNTS:
+            continue
+        right = any(agrees(said, tally) for tally in (*tallies, whole))
+        if said.every or {"passed", "collected"} & said.counts.keys():
             right = right and (not said.every or all(run.ok for run in runs))
-            found.append((said.text, fact, bool(runs) and said.firm and not said.part and not right))
+        else:  # more than failed or skipped now may have done so in the course of the turn
+            right = right or not any(said.counts.get(name, 9**9) < getattr(whole, name) for name in _FLATTERED)
+        found.append((said.text, fact, bool(runs) and said.firm and not said.part and not right))
     return found
 
 
 def _row_claims(line: str, rows: Sequence[RowResult]) -> list[tuple[str, str, bool]]:
+    """Hold what is said to be verified against the rows; what is denied, wished for or to come is no claim."""
     verdicts = {result.row: result.verdict for result in rows}
-    found = [(match[0], match[1]) for match in _ROW.finditer(line) if match[1] in verdicts]
-    return [(text, f"{row} {verdicts[row].value}", verdicts[row] is not RowVerdict.VERIFIED) for text, row in found]
+    found = []
+    for part in re.split(r"[.;](?=\s|$)|\bbut\b", line):
+        verb = _VERIFIED.search(part)
+        if verb is None or _NOT_NOW.search(part[: verb.end()]):
+            continue
+        for match in _ROW.finditer(part, 0, verb.start()):
+            if match[0] in verdicts:
+                verdict = verdicts[match[0]]
+                said = part[match.start() : verb.end()]
+                found.append((said, f"{match[0]} {verdict.value}", verdict is not RowVerdict.VERIFIED))
+    return found
+
+
+def _other_claims(
+    line: str, runs: Sequence[TestRun], rows: Sequence[RowResult], knows: Callable[[str], bool]
+) -> Iterator[tuple[str, str, bool]]:
+    """Hold exit codes of tests and rows, and commits said to have been made, against what there is."""
+    for said in read_claims(line):
+        if said.kind is ClaimKind.EXIT_CODE and said.firm:
+            codes = [row.exit_code for row in rows if row.row in _ROW.findall(said.about)]
+            codes = codes or [run.exit_code for run in runs if _OF_TESTS.search(said.about)]
+            fact = f"exit code {', '.join(map(str, codes)) or 'of no run'}"
+            yield said.text, fact, bool(codes) and int(said.value) not in codes
+        elif said.kind is ClaimKind.COMMIT and _COMMITTED.search(said.about.partition(said.value)[0]):
+            yield said.text, "no such commit" if not knows(said.value) else "the commit is there", not knows(said.value)
 
 
 def check_claims(
-    sentences: Sequence[tuple[int, str]], path: str, tests: Sequence[TestRun], rows: Sequence[RowResult]
+    sentences: Iterable[tuple[int, str]],
+    path: str,
+    tests: Sequence[TestRun],
+    rows: Sequence[RowResult],
+    knows: Callable[[str], bool] = bool,
 ) -> tuple[Claim, ...]:
-    """Claims in the numbered sentences; a count without any test run in this turn is unverifiable, not false."""
+    """Claims in the numbered sentences; a count without any test run in the turn is unverifiable, not false.
+
+    `knows` tells whether the repository has a commit.
+    """
     runs = [*tests, *(result.tests for result in rows if result.tests)]
     return tuple(
         Claim(path, line, text, fact, contradicted)
         for line, sentence in sentences
-        for text, fact, contradicted in [*_test_claims(sentence, runs), *_row_claims(sentence, rows)]
+        for text, fact, contradicted in [
+            *_test_claims(sentence, runs),
+            *_row_claims(sentence, rows),
+            *_other_claims(sentence, runs, rows, knows),
+        ]
     )

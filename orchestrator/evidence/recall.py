@@ -18,7 +18,7 @@ from orchestrator.git import Git
 from orchestrator.layout import MEASURED, is_record
 from orchestrator.records.plan import Row, parse_expectation
 
-__all__ = ["Recall", "setting_of"]
+__all__ = ["Recall", "read_measured", "setting_of"]
 
 
 def setting_of(row: Row, inputs: Mapping[str, Mapping[str, str]], environment: Mapping[str, str], start: str) -> str:
@@ -55,6 +55,13 @@ def _row_result(data: Mapping[str, Any]) -> RowResult:
     return RowResult(**values)
 
 
+def read_measured(git: Git, turn: TurnRecord) -> tuple[tuple[TestRun, ...], tuple[RowResult, ...]]:
+    """Return the test runs and rows of a committed turn, as its hub has them."""
+    data = json.loads(git.document(turn.commit, f"{turn.hub}{MEASURED}") or "{}")
+    tests = tuple(TestRun(**_records(TestRun, run)) for run in data.get("tests", ()))
+    return tests, tuple(map(_row_result, data.get("rows", ())))
+
+
 @dataclass(frozen=True)
 class Recall:
     """What the earlier turns of an item measured.
@@ -83,12 +90,10 @@ class Recall:
     def _results(self, row: Row, setting: str, turns: Iterable[TurnRecord]) -> Iterator[tuple[TurnRecord, RowResult]]:
         """Yield a row's earlier results in this setting whose files are all in the store."""
         for turn in turns:
-            text = self.git.document(turn.commit, f"{turn.hub}{MEASURED}")
-            for data in json.loads(text).get("rows", ()) if text else ():
-                if data["row"] == row.id and data.get("setting") == setting:
-                    result = _row_result(data)
-                    if all(self.store.path(sha256).exists() for sha256 in result.files.values()):
-                        yield turn, result
+            for result in read_measured(self.git, turn)[1]:
+                there = all(self.store.path(sha256).exists() for sha256 in result.files.values())
+                if (result.row, result.setting, there) == (row.id, setting, True):
+                    yield turn, result
 
     def _same(self, before: str, after: str, ignored: Callable[[str], bool]) -> bool:
         return all(ignored(change.path) for change in self.git.diff_tree(before, after))

@@ -139,7 +139,7 @@ class TestBench:
         files = {
             str(self.checkout.root / path): {str(line): f"{path}::{name}" for name, line in units.items()}
             for path, units in self.code.units.items()
-        }
+        } | {str(self.checkout.root / path): {"opened": path} for path in self.code.data}
         (folder / "watch.json").write_text(json.dumps(files), encoding="utf-8")
         return {**self.environment, "PYTHONPATH": f"{folder}{os.pathsep}{self.environment['PYTHONPATH']}"}
 
@@ -233,7 +233,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     A test that skips, or passes where it was expected to fail, is not counted as passed. First-party code from
     outside the checkout makes the run not count. With `watch` the run tells which changed functions it executed.
     """
-    watch = watch and bool(bench.code.units)
+    watch = watch and bool(bench.code.names)
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
     collected = count_collected(bench, selectors, out / "pytest_collect.log")

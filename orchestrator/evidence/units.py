@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 
 from orchestrator.facts import CodeDiff, PathChange
 
-__all__ = ["MODULE", "changed_units", "code_diff"]
+__all__ = ["MODULE", "PYTEST_FILES", "changed_units", "code_diff"]
 
 MODULE = "<module>"
+_READ_BY_OTHERS = re.compile(r".*\.(?:c|cc|cpp|cu|f|f90|go|h|h5|hdf5|hpp|java|js|nc|pxd|pyx|rs|sh|so|ts)")
+PYTEST_FILES = frozenset({"pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"})
 
 
 class _Units(ast.NodeTransformer):
@@ -72,11 +75,19 @@ def changed_units(before: str, after: str) -> dict[str, int]:
 
 
 def code_diff(before: Callable[[str], str], after: Callable[[str], str], changes: Iterable[PathChange]) -> CodeDiff:
-    """Return what differs as code in the changed files; data, other languages and removed files are told by name."""
-    units, other = {}, []
+    """Return what differs as code in the changed files; data, other languages and removed files are told by name.
+
+    What configures pytest is read in every run and says nothing.
+    """
+    units: dict[str, dict[str, int]] = {}
+    data, other = [], []
     for change in changes:
-        if not change.path.endswith(".py") or change.status == "D":
+        if change.path in PYTEST_FILES:
+            continue
+        if change.status == "D" or _READ_BY_OTHERS.fullmatch(change.path):
             other.append(change.path)
+        elif not change.path.endswith(".py"):
+            data.append(change.path)
         elif found := changed_units(before(change.path), after(change.path)):
             units[change.path] = found
-    return CodeDiff(units, tuple(other))
+    return CodeDiff(units, tuple(data), tuple(other))

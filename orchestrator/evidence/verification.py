@@ -16,6 +16,7 @@ from orchestrator.evidence.recall import Recall, setting_of
 from orchestrator.evidence.rows import RowInputs, run_row
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.evidence.testing import TestBench, causes_of, run_tests
+from orchestrator.evidence.units import PYTEST_FILES
 from orchestrator.facts import RowResult, RowVerdict, TestRun
 from orchestrator.git import Git
 from orchestrator.records.plan import Row
@@ -23,13 +24,9 @@ from orchestrator.records.plan import Row
 __all__ = ["Verification", "failing_of", "tree_with_tests_of"]
 
 
-# Files that steer pytest from the root of a repository; they count as tests when older tests are asked for.
-_PYTEST_CONFIGURATION = frozenset({"pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"})
-
-
 def tree_with_tests_of(git: Git, old: str, tree: str, is_test: Callable[[str], bool]) -> str:
     """Return `tree` with every test file, and pytest's configuration, as the commit `old` has them."""
-    changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in _PYTEST_CONFIGURATION]
+    changed = [c.path for c in git.diff_tree(old, tree) if is_test(c.path) or c.path in PYTEST_FILES]
     return git.tree_with(tree, git.files(old, changed)) if changed else tree
 
 

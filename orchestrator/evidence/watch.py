@@ -74,9 +74,12 @@ class Watch:
         record = {test: sorted(units) for test, units in self._by_test.items()}
         (self.folder / "by_test.json").write_text(json.dumps(record), encoding="utf-8")
 
-    def lead_children(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Put the folder on the module path of a child that is given an environment of its own."""
-        if event == "subprocess.Popen" and isinstance(arguments[3], dict):
+    def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note a file of interest that is opened; lead a child that is given an environment of its own here."""
+        if event == "open" and isinstance(arguments[0], str):
+            units = self.files.get(os.path.abspath(arguments[0]))  # noqa: PTH100 -- called for every file
+            self.note(units.get("opened") if units else None)
+        elif event == "subprocess.Popen" and isinstance(arguments[3], dict):
             environment, folder = arguments[3], str(self.folder)
             path = environment.get("PYTHONPATH", "")
             if isinstance(path, str) and folder not in path:
@@ -86,7 +89,7 @@ class Watch:
 def start() -> Watch:
     """Begin to record in this process and its threads."""
     watch = Watch(Path(__file__).parent)
-    sys.addaudithook(watch.lead_children)
+    sys.addaudithook(watch.listen)
     threading.settrace(watch.trace)
     sys.settrace(watch.trace)
     return watch

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from orchestrator.facts import PathChange, PathClass
 from orchestrator.policy.rules import Breach, breach
 from orchestrator.roles import RoleSpec
 
-__all__ = ["classify", "crossing", "matches"]
+__all__ = ["classify", "crossing", "locks", "matches"]
+
+_LOCK_FILE = re.compile(
+    r"(?:.*/)?(?:(?:requirements[^/]*|constraints)\.txt|(?:poetry|uv)\.lock|package-lock\.json)|requirements/[^/]+\.txt"
+)
 
 
 def matches(path: str, pattern: str) -> bool:
@@ -19,6 +25,8 @@ def matches(path: str, pattern: str) -> bool:
 
 def classify(path: str, *, tests: Sequence[str], docs: Sequence[str]) -> PathClass:
     """Class of a path: evidence and plans by their place, tests and documents by glob, the rest is production."""
+    if _LOCK_FILE.fullmatch(path):
+        return PathClass.LOCK
     if path.startswith("plans/"):
         return PathClass.EVIDENCE if "/reports/" in path else PathClass.PLAN
     if any(matches(path, pattern) for pattern in tests):
@@ -26,6 +34,22 @@ def classify(path: str, *, tests: Sequence[str], docs: Sequence[str]) -> PathCla
     if any(matches(path, pattern) for pattern in docs):
         return PathClass.DOCS
     return PathClass.PRODUCTION
+
+
+def _dependencies(pyproject: str) -> object:
+    """Return everything a `pyproject.toml` wants installed; None where it cannot be read."""
+    try:
+        data = tomllib.loads(pyproject)
+    except tomllib.TOMLDecodeError:
+        return None
+    tables: list[Mapping[str, object]] = [data, data.get("project", {}), data.get("tool", {}).get("poetry", {})]
+    names = ("build-system", "dependencies", "optional-dependencies", "dependency-groups", "group")
+    return [[table.get(name) for name in names] for table in tables]
+
+
+def locks(before: str, after: str) -> bool:
+    """Whether a `pyproject.toml` asks for other packages than before."""
+    return _dependencies(before) != _dependencies(after)
 
 
 def crossing(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.facts import Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
+from orchestrator.facts import Claim, Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 
-__all__ = ["Judgement", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff"]
+__all__ = ["Judgement", "false_claims", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff"]
 
 _VALUES_SHOWN = 3
 _GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass|new tests? ")
@@ -44,6 +44,12 @@ def judge_handoff(facts: Facts, verdict: Verdict) -> Judgement:
     return Judgement(
         verdict, progress=False, verified=(), failing=(), reasons=facts.refusals or (*facts.crossed, *facts.told)
     )
+
+
+def false_claims(claims: Iterable[Claim], rule: str) -> list[Breach]:
+    """Return the claims that a fact contradicts."""
+    found = ((f"claimed {c.text!r}; measured {c.fact}", f"({c.path}:{c.line})") for c in claims if c.contradicted)
+    return [breach(rule, " ".join(parts)) for parts in found]
 
 
 def _failing(facts: Facts) -> tuple[str, ...]:
@@ -89,14 +95,14 @@ def _by_code(facts: Facts, failing: Collection[str], failing_before: Collection[
         return
     against = None
     executed = facts.tests[-1].executed if facts.tests else ()
-    if not facts.code.units and not facts.code.other:
+    if facts.code.is_same:
         against = breach("PROGRESS-CODE", f"{_some(changed)} would run as before")
     fixed = {node for run in _runs(facts) for node in run.fixed}
     if failing and set(failing) < set(failing_before) and fixed - set(failing):
         yield f"{len(failing_before)} → {len(failing)} failing", against
     if facts.tests and all(run.ok for run in facts.tests):
         if not against and not executed and not facts.code.other:
-            against = breach("PROGRESS-EXECUTED", f"no mapped test that passes executes {_some(facts.code.names)}")
+            against = breach("PROGRESS-EXECUTED", f"no mapped test that passes uses {_some(facts.code.names)}")
         ran = f" and execute {_some(executed)}" if executed else ""
         not_run = list(dict.fromkeys(node for run in facts.tests for node in run.not_run))
         ran += f"; not run: {_some(not_run)}" if not_run else ""
@@ -108,7 +114,7 @@ def _by_tests(facts: Facts, *, again: bool) -> Iterator[_Gain]:
     twice = breach("PROGRESS-AGAIN", "tests alone were the last progress of this item already") if again else None
     if facts.announced:
         yield f"{_BY_TESTS}s fail as announced: {_some(facts.announced)}", twice
-    elif facts.new_tests and not facts.code.units and not facts.code.other:
+    elif facts.new_tests and facts.code.is_same:
         if facts.proving:
             yield f"{_BY_TESTS}s fail on the code the run started with and pass now: {_some(facts.proving)}", twice
         elif facts.tests and all(run.ok for run in facts.tests):
@@ -150,13 +156,15 @@ def judge_engineer(
     gains += [gain for gain, against in found if not against or not rulebook.held([against], Severity.DISCOUNT)]
     against = [against for _, against in found if against]
     told = [found.text for found in rulebook.held(against, Severity.DISCOUNT, Severity.REPORT)]
-    false_claims = [f"claimed {claim.text!r}; measured {claim.fact}" for claim in facts.claims if claim.contradicted]
+    claims = false_claims(facts.claims, "CLAIM-FALSE")
+    refused = [claim.text for claim in rulebook.held(claims, Severity.REFUSE)]
+    told += [claim.text for claim in rulebook.held(claims, Severity.REPORT)]
     broken = [f"{run.note}" for run in facts.tests if run.note]
     broken += [_missed(r) for r in facts.rows if r.verdict is not RowVerdict.VERIFIED]
-    reasons = (*false_claims, *gains, *broken, *dict.fromkeys(told), *_excused(facts), *facts.crossed, *facts.told) or (
+    reasons = (*refused, *gains, *broken, *dict.fromkeys(told), *_excused(facts), *facts.crossed, *facts.told) or (
         "nothing the harness can measure has changed",
     )
     verdict = Verdict.PROGRESS if gains else Verdict.NO_PROGRESS
-    if false_claims and not verified:
+    if refused and not verified:
         verdict = Verdict.REFUSED
     return Judgement(verdict, verdict is Verdict.PROGRESS, verified, failing, reasons)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.policy.dwell_rules import DWELL_RULES
 from orchestrator.policy.evidence_rules import EVIDENCE_RULES
+from orchestrator.policy.progress_rules import PROGRESS_RULES
 from orchestrator.policy.rule import Rule, Severity
 
 __all__ = ["RULES", "Breach", "Rule", "Rulebook", "Severity", "breach", "render_rules"]
@@ -207,53 +208,13 @@ _SECRETS = (
         "keys in logs and transcripts that were sent along with a question",
     ),
 )
-_PROGRESS = (
-    Rule(
-        "PROGRESS-CODE",
-        Severity.DISCOUNT,
-        "A production diff changes what the code does: comments, blanks and docstrings alone are no progress.",
-        "change what the code does",
-        "a reworded comment a turn, with every test green",
-    ),
-    Rule(
-        "PROGRESS-EXECUTED",
-        Severity.DISCOUNT,
-        "A production diff counts when a mapped test that passes executes it.",
-        "map a test that calls what was changed",
-        "functions that nothing calls, written because every loop had to touch code",
-    ),
-    Rule(
-        "PROGRESS-TESTS",
-        Severity.DISCOUNT,
-        "A new test alone counts when it fails on the code that the run started with and passes now.",
-        "let the next change be of the code, or test what this run made right",
-        "26 loops with a new passing test each, and nothing to test",
-    ),
-    Rule(
-        "PROGRESS-AGAIN",
-        Severity.DISCOUNT,
-        "Tests alone are not the progress of an item twice in a row.",
-        "let the next change be of the code",
-        "a suite that grew while the code stood still",
-    ),
-)
-_ROWS = (
-    Rule(
-        "ROW-REPEATED",
-        Severity.DISCOUNT,
-        "A row that failed is run again when something that decides it has changed; until then its result stands.",
-        "change the code or the inputs, mark the row `Stochastic: yes`, or write `rerun: reason` behind its step",
-        "the same sweep run for the eighth time, on the same code and data, in the hope of another number",
-    ),
-)
 RULES: tuple[Rule, ...] = (
     *_HANDOFFS,
     *_DOCUMENTS,
     *_FENCES,
     *_SECRETS,
     *EVIDENCE_RULES,
-    *_ROWS,
-    *_PROGRESS,
+    *PROGRESS_RULES,
     *DWELL_RULES,
 )
 _BY_ID = {rule.id: rule for rule in RULES}

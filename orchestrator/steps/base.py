@@ -44,9 +44,9 @@ class Turn:
     """A turn under way. Every step returns a copy with its own fields filled in.
 
     The first block is known from the start, but for a supervisor's focus; a turn without one has in `stands_for` what
-    it is for instead. `request` comes from *brief*, `agent` (who acted, and what it cost) from
-    *act*, `tree` and `entry` from *collect* and *check*, `facts` and `seconds` (what measuring them took) from
-    *verify*, the rest from *judge* and *commit*.
+    it is for instead. `request` comes from *brief*, `agent` (who acted, and what it cost) from *act*, `own` (commits
+    the agent made), `tree` and `entry` from *collect* and *check*, `facts` and `seconds` (what measuring them took)
+    from *verify*, the rest from *judge* and *commit*.
     """
 
     session: Session
@@ -63,6 +63,7 @@ class Turn:
     request: TurnRequest | None = None
     agent: Mapping[str, object] | None = None
 
+    own: tuple[str, ...] = ()
     tree: str = ""
     entry: MemoryEntry | None = None
     facts: Facts = field(default_factory=lambda: Facts(tree=""))

@@ -15,10 +15,10 @@ from orchestrator.evidence.commands import plain_words, split_test
 from orchestrator.evidence.criteria import evaluator_paths, lies_below
 from orchestrator.evidence.shadows import shadowing
 from orchestrator.evidence.testing import count_collected
-from orchestrator.facts import PathChange
+from orchestrator.facts import PathChange, PathClass
 from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
 from orchestrator.policy.dwell import limits_of
-from orchestrator.policy.fences import classify, crossing
+from orchestrator.policy.fences import classify, crossing, locks
 from orchestrator.policy.handoff import HandoffContext, check_handoff, check_selection
 from orchestrator.policy.rules import Breach, Severity, breach
 from orchestrator.policy.signatures import repeated
@@ -35,21 +35,24 @@ _SUBMODULE = "160000"
 
 
 def _changes(turn: Turn, tree: str) -> tuple[PathChange, ...]:
-    config = turn.session.config
-    return tuple(
-        PathChange(change.path, change.status, classify(change.path, tests=config.tests, docs=config.docs))
-        for change in turn.session.worktree.git.diff_tree(turn.base, tree)
-    )
+    config, text = turn.session.config, turn.session.worktree.text
+    found = []
+    for change in turn.session.worktree.git.diff_tree(turn.base, tree):
+        kind = classify(change.path, tests=config.tests, docs=config.docs)
+        if change.path == "pyproject.toml" and locks(text(turn.base, change.path), text(tree, change.path)):
+            kind = PathClass.LOCK
+        found.append(PathChange(change.path, change.status, kind))
+    return tuple(found)
 
 
 def collect(turn: Turn) -> Turn:
     """Turn the worktree into a tree; commits the agent made are folded into the turn."""
     worktree = turn.session.worktree
-    worktree.take_over(turn.base, turn.id)
+    own = worktree.take_over(turn.base, turn.id)
     shutil.rmtree(turn.stage, ignore_errors=True)
     turn.stage.mkdir(parents=True)  # whatever the agent may have put there is not the harness's
     tree = worktree.write_tree()
-    return replace(turn, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
+    return replace(turn, own=own, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
 
 
 def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
@@ -131,7 +134,8 @@ def _take_out(turn: Turn) -> Turn:
         return ("FENCE-FROZEN", "frozen with the criteria of an item") if is_frozen(path) else None
 
     found = crossing(turn.facts.changes, turn.role, turn.hub, forbidden)
-    turn = _tell(turn, found)
+    locked = [change.path for change in turn.facts.changes if change.kind is PathClass.LOCK]
+    turn = _tell(turn, [*found, *(breach("LOCK-CHANGED", "asks for other packages", path) for path in locked)])
     crossed = turn.session.config.rulebook.held(found, Severity.RESTORE)
     if not crossed:
         return turn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from orchestrator.approval import start_of
@@ -11,15 +11,15 @@ from orchestrator.errors import EvidenceError
 from orchestrator.evidence.claims import check_claims
 from orchestrator.evidence.criteria import evaluator_paths, freeze
 from orchestrator.evidence.hubs import files_of
-from orchestrator.evidence.recall import Recall
+from orchestrator.evidence.recall import Recall, read_measured
 from orchestrator.evidence.testwise import suspicions
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
-from orchestrator.facts import Facts, PathChange, PathClass, TestRun, TurnRecord, Verdict
+from orchestrator.facts import Facts, PathChange, PathClass, Role, TestRun, TurnRecord, Verdict
 from orchestrator.layout import MANIFEST, plan_path, summary_path
 from orchestrator.policy.dwell import Fate, fate_of
 from orchestrator.policy.fences import classify
-from orchestrator.policy.progress import Judgement, gained_by_tests, judge_engineer, judge_handoff
+from orchestrator.policy.progress import Judgement, false_claims, gained_by_tests, judge_engineer, judge_handoff
 from orchestrator.policy.rules import Severity, breach
 from orchestrator.policy.signatures import is_announced, signatures_of
 from orchestrator.records.handoff import announced_failures, reruns
@@ -47,7 +47,7 @@ def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
 def verify(turn: Turn) -> Turn:
     """Run mapped tests and rows on tree T in the kept checkout, then compare the engineer's claims with them."""
     if not turn.role.is_measured:
-        return turn
+        return _with_review_held(turn)
     started = time.monotonic()
     _check_frozen(turn)
     session = turn.session
@@ -85,15 +85,41 @@ def verify(turn: Turn) -> Turn:
     results = verification.rows(rows, hubs)
     if session.interrupted():
         raise TurnFailed("ended by a person during verification", interrupted=True)
-    path = summary_path(turn.item.id)
-    _, sentences = new_sentences(turn.base_text(path), turn.text(path), path)
-    claims = check_claims(sentences, path, tests, results)
+    claims = tuple(claim for said in _said(turn) for claim in check_claims(*said, tests, results, _knows(turn)))
     runs = (*tests, *(row.tests for row in results if row.tests))
     told = dict.fromkeys(text for run in runs for text in run.told)
     again = (f"{row} was run again because {why}" for row, why in verification.recall.again.items())
     facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
     facts = replace(facts, told=(*facts.told, *told, *again))
     return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
+
+
+def _said(turn: Turn) -> Iterator[tuple[Iterable[tuple[int, str]], str]]:
+    """Yield what an engineer says of its turn, line by line, and where: its summary, messages of its own commits."""
+    path = summary_path(turn.item.id)
+    yield new_sentences(turn.base_text(path), turn.text(path), path)[1], path
+    if turn.own:
+        found = turn.session.worktree.git.text("log", "-z", "--format=%h%n%B", *turn.own, f"^{turn.base}", "--")
+        for message in filter(None, found.split("\0")):
+            name, _, text = message.strip("\n").partition("\n")
+            yield enumerate(text.split("\n"), 1), f"commit {name}"
+
+
+def _knows(turn: Turn) -> Callable[[str], bool]:
+    return lambda commit: turn.session.worktree.git.rev(f"{commit}^{{commit}}") is not None
+
+
+def _with_review_held(turn: Turn) -> Turn:
+    """Hold a supervisor's new entry against the last engineer turn; what is wrong in it is told and nothing else."""
+    last = next((past for past in reversed(turn.state.turns) if past.role is Role.ENGINEER), None)
+    if turn.entry is None or last is None:
+        return turn
+    tests, rows = read_measured(turn.session.worktree.git, last)
+    text = "\n".join(filter(None, (turn.entry.title, turn.entry.body, turn.entry.next_bullet)))
+    claims = check_claims(enumerate(text.split("\n"), 1), "new entry", tests, rows, _knows(turn))
+    found = turn.session.config.rulebook.held(false_claims(claims, "CLAIM-REVIEW"), Severity.REPORT)
+    told = tuple(claim.text for claim in found)
+    return replace(turn, facts=replace(turn.facts, claims=claims, told=(*turn.facts.told, *told)))
 
 
 def _allowed_skips(turn: Turn) -> tuple[str, ...]:
@@ -146,7 +172,7 @@ def _with_new_tests(turn: Turn, facts: Facts, verification: Verification) -> Fac
     causes = {node.partition("[")[0]: cause for run in facts.tests for node, cause in run.causes.items()}
     seen = tuple(node for node in new if is_announced(causes.get(node, ""), announced.get(node, "")))
     proving: tuple[str, ...] = ()
-    if not facts.code.units and not facts.code.other and all(run.ok for run in facts.tests):
+    if facts.code.is_same and all(run.ok for run in facts.tests):
         proving = verification.proving(new, _is_production(turn))
     return replace(facts, new_tests=new, announced=seen, proving=proving)
 

@@ -343,6 +343,7 @@ def galph():
     text = (work / "input.md").read_text()
     start, end = text.index("Do Now:"), text.index("If Blocked")
     steps = "1. Implement: `tests/test_new.py::test_six` — fails with `AssertionError: assert 0`\\n"
+    steps += "2. See how far test_the_mean_of_three_numbers is after {0}.\\n".format(facts["iteration"])
     text = text[:start] + "Do Now:\\n" + steps + "\\n" + text[end:]
     text = text.replace("Mode: Implementation", "Mode: TDD")
     write("input.md", text.replace("Mapped tests:", "Mapped tests:\\n- tests/test_new.py"))
@@ -376,7 +377,7 @@ def test_a_test_announced_is_progress_once_then_code_that_it_runs_and_never_a_te
     ]
     assert reasons[0] == "new tests fail as announced: tests/test_new.py::test_six", done.said
     assert "1 failing: tests/test_new.py::test_six" in reasons[1:4]
-    assert "production code changed and 1 mapped tests pass and execute calc.py::mean" in reasons
+    assert "production code changed and 1 mapped tests pass and execute calc.py::mean" in reasons, done.said
     assert [reason.rpartition("[")[2] for reason in reasons[-2:]] == ["PROGRESS-TESTS]", "PROGRESS-CODE]"], reasons
 
 
@@ -428,3 +429,65 @@ def galph():
     for hub in (project.work / REPORT / "reports").glob("*"):
         assert json.loads((hub / "A1/report.json").read_text()) == {"mean": 0}
     assert done.focus("MEAN-REPORT-001")["dwell"] == 3
+
+
+def test_a_message_of_the_agents_own_commit_is_held_against_the_facts(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    actor = make_actor(
+        """
+def ralph():
+    write("calc.py", "def mean(values):\\n    return 1\\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    subprocess.run([*git, "commit", "-qam", "Mean\\n\\n2 passed, 0 failed"], cwd=work, check=True)
+    say("Committed it.")
+"""
+    )
+    done = project.loop("--agent-command", actor, "--iterations", "1", "--sandbox", "off")
+    assert done.focus("MEAN-FIX-001")["refused"] == ["run-1/0002-ralph"], done.said
+    told = "claimed '2 passed, 0 failed'; measured 0 passed, 2 failed, 2 collected (commit "
+    assert told in done.said
+    assert "[CLAIM-FALSE]" in done.said
+
+
+def test_a_supervisor_that_reviews_wrongly_is_told_in_its_next_prompt(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    seen = project.root.parent / "prompts.txt"
+    actor = make_actor(
+        f"""
+def galph():
+    with open({str(seen)!r}, "a") as prompts:
+        prompts.write(sys.stdin.read() + chr(12))
+    supervise(facts, work)
+    if facts["iteration"] == 2:
+        before, mark, after = (work / "galph_memory.md").read_text().rpartition("**Focus selection:**")
+        write("galph_memory.md", before + "All mapped tests pass. " + mark + after)
+
+def ralph():
+    write("calc.py", "def mean(values):\\n    return {{}}\\n".format(facts["iteration"]))
+    say("Did what the handoff asks.")
+"""
+    )
+    done = play(project, actor, iterations=3)
+    assert done.said.count("handoff: MEAN-FIX-001") == 3, done.said
+    prompts = seen.read_text().split("\f")
+    assert "Your last entry was wrong" not in prompts[1]
+    assert "Your last entry was wrong: claimed 'All mapped tests pass'; measured" in prompts[2]
+    assert "[CLAIM-REVIEW]" in prompts[2]
+
+
+def test_a_lock_file_is_told_and_no_progress(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    actor = make_actor(
+        """
+def ralph():
+    write("requirements.txt", "numpy\\n")
+    write("pyproject.toml", "[project]\\nname = 'x'\\ndependencies = ['numpy']\\n")
+    say("Asked for a package.")
+"""
+    )
+    done = play(project, actor)
+    for name in ("requirements.txt", "pyproject.toml"):
+        assert f"{name}: asks for other packages: ask a person" in done.said
+        assert (project.work / name).exists()
+    assert done.said.count("[LOCK-CHANGED]") == 2 * 2  # in the turn, and at the end
+    assert done.focus("MEAN-FIX-001")["dwell"] == 1

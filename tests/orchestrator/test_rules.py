@@ -65,6 +65,15 @@ PROOFS = {
     "EVIDENCE-OUTCOME": (EVIDENCE_FIRES, EVIDENCE_SILENT),
     "EVIDENCE-EQUAL": (EVIDENCE_FIRES, EVIDENCE_SILENT),
     "EVIDENCE-BLIND": (EVIDENCE_FIRES, EVIDENCE_SILENT),
+    "LOCK-CHANGED": (f"{TESTS}/test_cheats.py::test_a_lock_file_is_told_and_no_progress", HONEST),
+    "CLAIM-FALSE": (
+        f"{TESTS}/test_cheats.py::test_a_message_of_the_agents_own_commit_is_held_against_the_facts",
+        HONEST,
+    ),
+    "CLAIM-REVIEW": (
+        f"{TESTS}/test_cheats.py::test_a_supervisor_that_reviews_wrongly_is_told_in_its_next_prompt",
+        HONEST,
+    ),
     "ROW-REPEATED": (
         f"{TESTS}/test_cheats.py::test_a_row_handed_over_again_with_nothing_changed_is_not_run_again_unless_somebody_says_why",
         HONEST,

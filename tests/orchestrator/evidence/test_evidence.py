@@ -90,11 +90,24 @@ GOOD = TestRun(("t",), 4, 4, 0, 0, 1.0, 0, "T")
         ("A1 is verified.", GOOD, [True]),
         ("The beam passed 3 apertures.", GOOD, []),
         ("Phase A is next.", RUN, []),
+        ("1 failed, 0 skipped", RUN, [False]),
+        ("0 failed", RUN, [True]),
+        ("2 tests failed at first.", RUN, [False]),
+        ("A1 is not verified yet.", RUN, []),
+        ("Next the harness has to see whether A1 holds.", RUN, []),
+        ("A0 and A1 are verified.", RUN, [True]),
+        ("The tests ended with exit code 0.", RUN, [True]),
+        ("pytest: exit code 1", RUN, [False]),
+        ("A1 ran with exit code 0", RUN, [True]),
+        ("ruff ended with exit code 0", RUN, [False]),
+        ("Committed as abc1234.", RUN, [False]),
+        ("Committed as dead123.", RUN, [True]),
+        ("See commit dead123 of another project.", RUN, []),
     ],
 )
 def test_claims_are_held_against_the_run(sentence: str, run: TestRun, contradicted: list[bool]) -> None:
-    rows = [RowResult("A1", RowVerdict.FAILED, "no")]
-    claims = check_claims([(7, sentence)], "summary.md", [run], rows)
+    rows = [RowResult("A1", RowVerdict.FAILED, "no", exit_code=3)]
+    claims = check_claims([(7, sentence)], "summary.md", [run], rows, "abc1234".__eq__)
     assert [claim.contradicted for claim in claims] == contradicted
     assert all(claim.line == 7 for claim in claims)
 

@@ -155,6 +155,10 @@ def test_in_a_child_with_an_environment_of_its_own():
 def test_that_fails():
     mean([])
     assert False
+
+def test_that_reads_a_file(monkeypatch):
+    monkeypatch.chdir("data")
+    assert open("beam.yaml").read() == "energy: 9"
 """
 
 
@@ -163,11 +167,13 @@ def test_code_counts_as_executed_where_a_test_that_passes_runs_it_in_whatever_pr
 ) -> None:
     assert sys.version_info >= (3, 11)
     text = CALC.replace("return 0", "return 2").replace("return 1", "return 3") + "\ndef pad():\n    return 7\n"
-    verification = verify({"calc.py": text, "tests/test_child.py": CHILD})
-    assert verification.bench.code.names == ("calc.py::mean", "calc.py::child", "calc.py::pad")
+    data = {"data/beam.yaml": "energy: 9", "data/other.yaml": "energy: 8", "beam.c": "int main;"}
+    verification = verify({"calc.py": text, "tests/test_child.py": CHILD, **data})
+    used = ("calc.py::mean", "calc.py::child", "calc.py::pad", "data/beam.yaml", "data/other.yaml")
+    assert (verification.bench.code.names, verification.bench.code.other) == (used, ("beam.c",))
     run = verification.mapped_tests(["tests/test_child.py"])[-1]
-    assert run.passed == 1, run.messages
-    assert run.executed == ("calc.py::child",)
+    assert run.passed == 2, run.messages
+    assert run.executed == ("calc.py::child", "data/beam.yaml")
 
 
 def test_another_tracer_leaves_what_was_imported(verify: Callable[[Mapping[str, str]], Verification]) -> None:

@@ -14,7 +14,7 @@ from orchestrator.facts import PathChange, PathClass
 from orchestrator.policy.closure import is_complete, open_phase, ticks
 from orchestrator.policy.dwell import dwell_after, standing_after
 from orchestrator.policy.ending import limit_reached, nothing_runnable
-from orchestrator.policy.fences import classify, crossing
+from orchestrator.policy.fences import classify, crossing, locks
 from orchestrator.policy.focus import candidates, find_circle, standings
 from orchestrator.policy.handoff import HandoffContext, check_handoff
 from orchestrator.records.handoff import parse_handoff
@@ -46,10 +46,29 @@ def ledger_of(*items: tuple[str, str, str, str]) -> Ledger:
         ("plans/active/X-001/implementation.md", PathClass.PLAN),
         ("plans/active/X-001/reports/2026-01-01T000000Z/a.log", PathClass.EVIDENCE),
         ("attest/run.py", PathClass.PRODUCTION),
+        ("requirements-dev.txt", PathClass.LOCK),
+        ("web/package-lock.json", PathClass.LOCK),
+        ("data/requirements.csv", PathClass.PRODUCTION),
     ],
 )
 def test_a_path_has_one_class(path: str, kind: PathClass) -> None:
     assert classify(path, tests=TESTS, docs=DOCS) is kind
+
+
+@pytest.mark.parametrize(
+    ("added", "other"),
+    [
+        ('[project]\ndependencies = ["numpy"]\n', True),
+        ('[project.optional-dependencies]\ndev = ["ruff"]\n', True),
+        ('[tool.poetry.dependencies]\nnumpy = "*"\n', True),
+        ('[dependency-groups]\ndev = ["ruff"]\n', True),
+        ("[tool.ruff]\nline-length = 120\n", False),
+        ("# a remark\n", False),
+    ],
+)
+def test_a_pyproject_is_a_lock_file_where_it_asks_for_packages(added: str, other: bool) -> None:
+    text = '[build-system]\nrequires = ["hatchling"]\n'
+    assert locks(text, text + added) is other
 
 
 def test_fences_stop_each_role_at_what_is_not_its_own() -> None:

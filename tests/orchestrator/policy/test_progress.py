@@ -96,6 +96,7 @@ def test_a_failure_that_is_not_charged_hinders_nothing_and_is_named() -> None:
     [
         ("PROGRESS-CODE", replace(CODE, code=CodeDiff()), False),
         ("PROGRESS-EXECUTED", replace(CODE, tests=(run_of(4, 0, executed=()),)), False),
+        ("PROGRESS-EXECUTED", replace(CODE, code=CodeDiff({}, ("a",)), tests=(run_of(4, 0, executed=()),)), False),
         ("PROGRESS-TESTS", NEW_TEST, False),
         ("PROGRESS-AGAIN", replace(NEW_TEST, proving=NEW), True),
         ("PROGRESS-AGAIN", replace(NEW_TEST, announced=NEW), True),
@@ -112,7 +113,8 @@ def test_a_diff_that_proves_nothing_is_discounted_by_one_rule(rule: str, facts: 
     "facts",
     [
         CODE,
-        replace(CODE, code=CodeDiff({}, ("data.yaml",)), tests=(run_of(4, 0, executed=()),)),
+        replace(CODE, code=CodeDiff({}, (), ("beam.c",)), tests=(run_of(4, 0, executed=()),)),
+        replace(CODE, code=CodeDiff({}, ("data.yaml",)), tests=(run_of(4, 0, executed=("data.yaml",)),)),
         replace(NEW_TEST, proving=NEW),
         replace(NEW_TEST, announced=NEW, tests=(run_of(3, 1),)),
     ],
