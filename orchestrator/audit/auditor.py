@@ -22,6 +22,7 @@ __all__ = ["Audit", "Audited", "audit_tree"]
 _Hub = tuple[str, str]
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})(?![0-9a-f])")
+_TELLING = 5  # a smaller count alone is found in some hub or other
 _RESET = re.compile(r"\breset\b", re.IGNORECASE)
 _DENIED = re.compile(r"\bno\s+(?:production|implementation|code)\b", re.IGNORECASE)
 
@@ -128,7 +129,9 @@ class _Auditor:
         if issued:
             return self.of_earlier(passage, said, around) or found
         other = judge_counts(said, self.runs(folders), around, line)
-        return other if other.judgement is Judgement.CONFIRMED else found
+        telling = len(other.facts) == 1 and (len(said.counts) > 1 or any(n >= _TELLING for n in said.counts.values()))
+        telling = telling or found.judgement is Judgement.CONTRADICTED
+        return other if other.judgement is Judgement.CONFIRMED and telling else found
 
     def is_issued(self, passage: Passage) -> bool:
         """Whether the hub of an entry was made with it: what lies there came after what the entry reviews."""

@@ -115,7 +115,15 @@ def _choose(scope: _Scope, runs: Sequence[Run], around: Around) -> tuple[list[Ru
             else (list(runs), "")
         )
     pools = ([run for run in runs if base_name(run.path) in circle] for circle in around.circles)
-    return next(filter(None, pools), list(runs)), "hub"
+    found = next(filter(None, pools), [])
+    return (found, "hub") if found else (_by_heading(runs, around.heading), "hub")
+
+
+def _by_heading(runs: Sequence[Run], heading: str) -> list[Run]:
+    """Return the runs of one thing whose file is named after the heading; all where that tells none from the rest."""
+    told = _words(heading)
+    found = [run for run in runs if told & _words(base_name(run.path).rpartition(".")[0])]
+    return found if found and _one_thing(found) else list(runs)
 
 
 def _of_part(runs: Sequence[Run], text: str) -> list[Run]:
@@ -126,6 +134,11 @@ def _of_part(runs: Sequence[Run], text: str) -> list[Run]:
         if any(parts.values()):
             runs = [run for run in runs if parts[run.path] & told]
     return list(runs)
+
+
+def _of_tests(runs: Sequence[Run], tests: frozenset[str]) -> list[Run]:
+    """Leave out the runs of other test files, where what stands above a claim names some."""
+    return [run for run in runs if not tests or not run.files or run.files & tests]
 
 
 def _part(run: Run, scope: _Scope) -> Tally | None:
@@ -226,7 +239,9 @@ def _against(said: Said, chosen: Sequence[Run], basis: str, scope: _Scope, *, gr
         and not 1 / _GUESS_RATIO < other < _GUESS_RATIO
         and abs(size - max(ran[-1].tally.sizes)) >= _GUESS_GAP
     )
-    return None if far or (basis == "label" and not _one_thing(ran)) else (alike or ran)[-1]
+    elsewhere = not said.counts.keys() - {"failed", "errors", "of"} and size not in ran[-1].tally.sizes
+    vague = basis == "label" and (elsewhere or not _one_thing(ran))
+    return None if far or vague else (alike or ran)[-1]
 
 
 def _failing(run: Run) -> set[str]:
@@ -250,7 +265,8 @@ def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[R
     if not ran:
         return Judged(Judgement.UNVERIFIABLE, "no run of these tests is there")
     if not bad and (basis or len(ran) == len(runs)):
-        return Judged(Judgement.CONFIRMED, "no test fails", (_fact(ran[-1]),))
+        clean = [run for run in ran if not run.tally.failed and not run.tally.errors]
+        return Judged(Judgement.CONFIRMED, "no test fails", (_fact((clean or ran)[-1]),))
     if bad and said.firm and basis and (basis != "hub" or _one_thing(ran) or any(map(_failing, bad))):
         return Judged(Judgement.CONTRADICTED, "a test fails", (_fact(bad[-1]),))
     return Judged(Judgement.UNVERIFIABLE, "which tests it is about is not told")
@@ -270,13 +286,14 @@ def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = ""
     """
     ended = [run for run in runs if run.kind != "code" and run.whole]
     cut = [run for run in runs if not run.whole and not ended]
-    whole = _of_part(ended, f"{around.heading}\n{line}")
+    scope = _scope(said)
+    above = around.tests if not scope.artifacts | scope.tests else frozenset()
+    whole = _of_tests(_of_part(ended, f"{around.heading}\n{line}"), above)
     if not whole:
-        why = "no run of this part is there" if ended else "no run of tests is in its hub"
+        why = "no run of this part or of these tests is there" if ended else "no run of tests is in its hub"
         return Judged(
             Judgement.UNVERIFIABLE, "a log ends before its run does" if cut else why, tuple(map(_fact, cut[:1]))
         )
-    scope = _scope(said)
     chosen, basis = _choose(scope, whole, around)
     if said.every and not said.counts:
         return _judge_every(said, chosen, basis, whole)

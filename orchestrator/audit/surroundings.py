@@ -10,13 +10,15 @@ __all__ = ["ARTIFACT", "Around", "look_around", "part_names"]
 
 ARTIFACT = re.compile(r"[\w.-]+\.(?:log|txt|xml|json|out)\b")
 _HEADING = re.compile(r"\s*#{1,6}\s")
-_PART = re.compile(r"(?<![a-z])(chunk|part|shard|batch|split|piece|step|v)[ _-]?0*(\d+[a-z]?)(?![a-z\d.])")
+_PART = re.compile(r"(?<![a-z])(chunk|part|shard|batch|split|piece|step|v)[ _-]?0*(\d+[a-z]?)(?![a-z\d]|\.\d)")
 _FIGURE = re.compile(
     r"\s*(?:[-*+]\s+)?(?P<row>\|)?[\s*_`✅❌]*(?P<name>total(?:\s+tests?)?(?:\s+collected)?|tests?\s+collected|collected|"
     r"passed|failed|failures|errors?|skipped|x-?failed|x-?fail|x-?passed)[*_`\s]*(?(row)\||:)[*_`\s]*"
     r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7})(?![\w/.-])(?P<rest>.*)",
     re.IGNORECASE,
 )
+_TEST_FILE = re.compile(r"(?<!--ignore=)(?<!--deselect=)(?<![\w./=-])(?:[\w.-]+/)*(test_\w+\.py|\w+_test\.py)\b")
+_COMMAND = re.compile(r"\bpytest\s+(?:-|\.?[\w./-]*(?:/|\.py))")
 _ANOTHER = re.compile(r"\|[\s*]*[\d,]+[\s*]*\|")  # the figure of another run in the next column
 
 _ONE_TEXT = 2  # its heading, and what stands before it
@@ -34,10 +36,13 @@ class Around:
         The heading it stands below; empty where there is none.
     circles : tuple of frozenset of str
         Names of artifacts, from the nearest circle that names just one to all that a text without sections names.
+    tests : frozenset of str
+        Test files named by the item that the line stands below, by the last command before it, or by its heading.
     """
 
     heading: str
     circles: tuple[frozenset[str], ...]
+    tests: frozenset[str] = frozenset()
 
 
 def part_names(text: str) -> frozenset[tuple[str, str]]:
@@ -83,6 +88,25 @@ def _groups(lines: Sequence[str], *, by_indent: bool) -> Iterator[tuple[int, int
             first = at
 
 
+def _tested(lines: Sequence[_Line]) -> Iterator[frozenset[str]]:
+    """Yield for every line the test files that what stands above it names."""
+    heading: frozenset[str] = frozenset()
+    command: frozenset[str] | None = None
+    above: list[tuple[int, frozenset[str]]] = []
+    for _, text in lines:
+        named = frozenset(_TEST_FILE.findall(text))
+        if _HEADING.match(text):
+            heading, command, above = named, None, []
+        while text.strip() and above and above[-1][0] >= _indent(text):
+            above.pop()
+        item = next((files for _, files in reversed(above) if files), frozenset[str]())
+        yield item or (heading if command is None else command)
+        if _COMMAND.search(text):
+            command = named
+        if text.strip():
+            above.append((_indent(text), named))
+
+
 def look_around(lines: Sequence[_Line]) -> Iterator[tuple[int, str, Around]]:
     """Yield every line of a text with what stands around it; figures in a list or a table are one line."""
     texts = [text for _, text in lines]
@@ -97,6 +121,8 @@ def look_around(lines: Sequence[_Line]) -> Iterator[tuple[int, str, Around]]:
             for at in range(first, last):
                 around[lines[at][0]] += _alone(texts[first:last])
     heading = ""
+    tested = {number: files for (number, _), files in zip(lines, _tested(lines), strict=True)}
+    everywhere = [whole] if len(bounds) <= _ONE_TEXT else []
     for number, text in _figures(lines):
         heading = text if _HEADING.match(text) else heading
-        yield number, text, Around(heading, (*around[number], *([whole] if len(bounds) <= _ONE_TEXT else [])))
+        yield number, text, Around(heading, (*around[number], *everywhere), tested[number])

@@ -119,7 +119,7 @@ _WISHED = re.compile(
 _PAST = re.compile(
     r"\b(?:previous(?:ly)?|prior|before|earlier|baseline|originally|initial(?:ly)?|pre-?existing|(?:down|up|improved)?\s?from\s+\d+|"
     r"at\s+base|upstream|old|last\s+(?:turn|loop|run|time)|no\s+longer|used\s+to|known|red|without|not|never|but|except|"
-    r"claim(?:s|ed)?|says?|said|report(?:s|ed)\s+by|in\s+theory|approximately|over|more\s+than|at\s+least|up\s+to)\b|→|->|=>|~\d|≥|≤|>\s?\d",
+    r"claim(?:s|ed)?|says?|said|report(?:s|ed)\s+by|in\s+theory|approximately|over|more\s+than|at\s+least|up\s+to)\b|→|->|=>|~\d(?![\d.]*\s?(?:s|m|h|sec|min)\b)|≥|≤|>\s?\d",
     re.IGNORECASE,
 )
 _NOT_NEW = re.compile(r"\bno\s+new\s+(?:test\s+)?(?:failures?|regressions?)|\bpre-?existing\b", re.IGNORECASE)
@@ -197,7 +197,8 @@ def _about(text: str, start: int, end: int, before: int, after: int) -> str:
     """Return what tells of which tests a count is: the words before it, and a bracket or `in …` behind it."""
     behind = text[end:after]
     named = re.match(r"[\s:,—–-]*(?:\([^()]*\)|(?:in|for|from|of|on|via|including)\s[^,;]*)", behind)
-    return f"{text[before:start]} {text[start:end]} {named[0] if named else ''}"
+    about = named[0] if named and not _NOT_NEW.search(named[0]) else ""
+    return f"{text[before:start]} {text[start:end]} {about}"
 
 
 def _count_claims(text: str) -> Iterator[Said]:

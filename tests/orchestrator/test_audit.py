@@ -108,6 +108,9 @@ def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
         ("`pytest.log` (the green phase (4 passed))", {"pytest.log": GREEN}, "contradicted"),
         ("Total: 4 passed, 0 failed.", {"pytest.log": GREEN}, "contradicted"),
         ("4 passed, 1 failed (pre-existing).", {"pytest.log": MIXED}, "contradicted"),
+        ("The full suite: 4 passed in ~45s.", {"pytest_full.log": GREEN}, "contradicted"),
+        ("The full suite: 4 passed (pre-existing: `tests/test_old.py::test_a`).", {"full.log": GREEN}, "contradicted"),
+        ("From triage: Reader set up failures (17 failures).", {"pytest_reader.log": GREEN}, "unverifiable"),
         ("4 new tests pass.", {"pytest.log": GREEN}, "unverifiable"),
         ("previously 2 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("3 passed.", {"notes.txt": "nothing was run\n"}, "unverifiable"),
@@ -262,6 +265,56 @@ def test_what_stands_around_a_line_tells_which_run_it_is_about(
     assert {claim["line"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "counts"}[4] == (
         "unverifiable"
     )
+
+
+ABOVE = """# Notes
+
+1. A new suite (`tests/test_writer.py`):
+   - 2 unit tests
+   - all tests passing
+
+### All of test_reader.py
+Command: `pytest -v tests/test_reader.py`
+Results: **3 passed**
+
+### All of test_other.py
+Command: `pytest -v tests/test_other.py`
+Results: **9 passed, 1 skipped**
+- 0 failures
+
+### The full suite
+```
+pytest tests/ --ignore=tests/test_reader.py
+```
+- Passed: 7
+- Failed: 0
+"""
+OF_FILES = {
+    "pytest_integration.log": log("test_i FAILED", summary="1 failed").replace("test_part", "test_integration"),
+    "pytest_reader.log": GREEN.replace("test_part", "test_reader"),
+    "pytest_writer.log": GREEN.replace("test_part", "test_writer"),
+    "pytest_full.log": log(*["test_x PASSED"] * 6, summary="6 passed").replace("test_part", "test_writer"),
+}
+
+
+def test_test_files_that_an_item_a_command_or_a_heading_names_leave_out_the_runs_of_others(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    hub = {HUB + name: text for name, text in OF_FILES.items()}
+    found = audit(write(tmp_path, hub | {HUB + "note.md": ABOVE}))
+    told = {claim["line"]: claim["judgement"] for claim in found["claims"] if claim["kind"] == "counts"}
+    unknown = dict.fromkeys((13, 14), "unverifiable")
+    assert told == {5: "confirmed", 9: "confirmed", **unknown, 20: "contradicted"}
+    lie = {HUB + "note.md": ABOVE.replace("3 passed", "4 passed").replace("Passed: 7", "Passed: 6")}
+    told = {claim["line"]: claim["judgement"] for claim in audit(write(tmp_path, lie))["claims"]}
+    assert (told[9], told[20]) == ("contradicted", "confirmed")
+
+
+def test_a_small_count_in_another_hub_bears_nothing_out(tmp_path: Path, audit: Callable[..., dict[str, Any]]) -> None:
+    logs = {HUB + "A1/pytest.log": MIXED, HUB + "A2/pytest.log": MIXED}
+    note = f"# Close\n\nSee `{HUB}`.\n\nThe rest: 1 failure\n\nTwice that: 2 failures\n\nThen: 2 passed, 1 failed\n"
+    closing = HUB.replace("2026-01-08", "2026-01-09") + "note.md"
+    assert of(audit(write(tmp_path, logs | {closing: note}))) == ["unverifiable", "unverifiable", "confirmed"]
 
 
 def test_a_text_that_names_some_logs_may_speak_of_the_others_too(
