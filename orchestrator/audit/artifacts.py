@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 from xml.parsers import expat
 
@@ -138,7 +137,7 @@ def _decode_json(tree: Tree, path: str, data: bytes) -> tuple[str, Any]:
 
 def _read_json(tree: Tree, path: str, data: bytes) -> Iterator[Run]:
     """Read the counts of a run as several tools write them: at the top, or below `summary`."""
-    if not re.search(rb'"(?:passed|exit_?code|returncode)"\s*:', data) or PurePosixPath(path).name == "measured.json":
+    if not re.search(rb'"(?:passed|exit_?code|returncode)"\s*:', data) or base_name(path) == "measured.json":
         return
     text, top = _decode_json(tree, path, data)
     if not isinstance(top, dict):
@@ -155,7 +154,7 @@ def _read_json(tree: Tree, path: str, data: bytes) -> Iterator[Run]:
         if (number := _number(counts, *keys)) is not None and number >= 0
     }  # fmt: skip
     line = _line_of(text, '"passed"')
-    if "passed" in told and len(told) > 1:
+    if "passed" in told and (len(told) > 2 or code is not None or re.search("test|result|report", base_name(path))):
         nodes = [
             node
             for key in ("selectors", "failing", "skipped_nodes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,9 +22,11 @@ __all__ = ["Audit", "Audited", "audit_tree"]
 
 _Hub = tuple[str, str]
 
+_SEVERAL = 3
 _DIGEST = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})(?![0-9a-f])")
 _TELLING = 5  # a smaller count alone is found in some hub or other
 _RESET = re.compile(r"\breset\b", re.IGNORECASE)
+_PLANNED = re.compile(r"\b(?:galph|supervisor|planning|review(?:ed)?|handoff)\b", re.IGNORECASE)
 _DENIED = re.compile(r"\bno\s+(?:production|implementation|code)\b", re.IGNORECASE)
 
 
@@ -60,6 +63,7 @@ class _Auditor:
         self.history = history
         self.passages = passages
         self._runs: dict[str, tuple[Run, ...]] = {}
+        self._named = Counter((passage.path, hub) for passage in passages for hub in set(passage.hubs))
         self._of_items: dict[str, list[_Hub]] = {}
         for hub in tree.hubs:
             self._of_items.setdefault(hub[0], []).append(hub)
@@ -122,8 +126,9 @@ class _Auditor:
         runs = self.runs(self.tree.find_hub(home) if home else folders)
         if said.kind is ClaimKind.EXIT_CODE:
             return judge_code(said, runs)
-        issued = passage.kind == "memory" and not named_hubs(line, "") and self.is_issued(passage)
-        found = judge_counts(said, runs, around, line, grows=issued)
+        issued = not named_hubs(line, "") and self.is_issued(passage)
+        shared = any(self._named[passage.path, hub] > 1 for hub in passage.hubs)
+        found = judge_counts(said, runs, around, line, grows=issued or shared)
         if found.judgement is Judgement.CONFIRMED or not (issued or home):
             return found
         if issued:
@@ -134,11 +139,10 @@ class _Auditor:
         return other if other.judgement is Judgement.CONFIRMED and telling else found
 
     def is_issued(self, passage: Passage) -> bool:
-        """Whether the hub of an entry was made with it: what lies there came after what the entry reviews."""
-        begun = _digits(passage.stamp)
-        return bool(begun) and all(
-            _digits(stamp)[: len(begun)] >= begun for _, stamp in passage.hubs if stamp[:1].isdigit()
-        )
+        """Whether the hub of a supervisor's text was made with it: what lies there came after what the text reviews."""
+        begun, by = _digits(passage.stamp), passage.kind == "memory" or _PLANNED.search(passage.text[:200])
+        stamps = [stamp for _, stamp in passage.hubs if stamp[:1].isdigit()]
+        return bool(begun and by) and all(_digits(stamp)[: len(begun)] >= begun for stamp in stamps)
 
     def of_earlier(self, passage: Passage, said: Said, around: Around) -> Judged | None:
         """Judge by an older hub of the same item, newest first; only one that bears the claim out counts."""
@@ -249,6 +253,16 @@ class _Auditor:
                 yield Audited(ClaimKind.DWELL, f"dwell: {dwell.value} ({dwell.note})", passage.path, dwell.line, judged)
 
 
+def _not_theirs(claims: list[Audited]) -> list[Audited]:
+    """Take back what was made of commits where none of several is known: the repository is not that of the texts."""
+    commits = [claim for claim in claims if claim.kind is ClaimKind.COMMIT]
+    missing = {claim.text for claim in commits if claim.judged.judgement is Judgement.CONTRADICTED}
+    if len(missing) < _SEVERAL or any(claim.judged.judgement is Judgement.CONFIRMED for claim in commits):
+        return claims
+    judged = Judged(Judgement.UNVERIFIABLE, "the repository knows none of the commits that are named")
+    return [replace(claim, judged=judged) if claim.kind is ClaimKind.COMMIT else claim for claim in claims]
+
+
 def audit_tree(tree: Tree, history: History, *, only: str | None = None, root: str = "") -> Audit:
     """Judge every claim of a tree.
 
@@ -262,5 +276,5 @@ def audit_tree(tree: Tree, history: History, *, only: str | None = None, root: s
         How the tree is called; by default its path.
     """
     auditor = _Auditor(tree, history, tuple(read_passages(tree, only=only)))
-    claims = (*auditor.judge(), *history.judge_turns())
+    claims = (*_not_theirs(list(auditor.judge())), *history.judge_turns())
     return Audit(root or str(tree.root), claims, tuple(tree.problems), len(tree.hubs))

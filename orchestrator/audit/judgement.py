@@ -68,6 +68,7 @@ _GENERAL = re.compile(
 _BEFORE = re.compile(
     r"red|before|base|baseline|pre|fail|failing|failure|failed|debug|repro|old|prior|broken|initial", re.IGNORECASE
 )
+_COMMAND = re.compile(r"\b(?!test_)[\w/]+\.(?:py|sh)\b")
 _GUESS_RATIO, _GUESS_GAP = 3, 10
 
 
@@ -219,11 +220,13 @@ def _one_thing(runs: Sequence[Run]) -> bool:
 
 def _against(said: Said, chosen: Sequence[Run], basis: str, scope: _Scope, *, grows: bool) -> Run | None:
     """Return the run that contradicts a claim which no run bears out; None where it may be about something else."""
-    outcomes = bool(set(said.counts) - {"collected", "tests"})
+    outcomes, size = bool(set(said.counts) - {"collected", "tests"}), _claimed_size(said)
     ran = [run for run in chosen if run.tally.ran or not outcomes]
     if basis == "tests":
-        ran = [run for run in ran if run.files and run.files <= scope.tests and not scope.nodes]
-    size = _claimed_size(said)
+        ran = [run for run in ran if run.files and run.files <= scope.tests]
+        ran = [run for run in ran if not scope.nodes or size in run.tally.sizes]
+    if basis != "artifact":
+        ran = [run for run in ran if not _BEFORE.search(base_name(run.path))]
     if grows:
         ran = [run for run in ran if size >= max(run.tally.sizes)]
     alike = [run for run in ran if size in run.tally.sizes]

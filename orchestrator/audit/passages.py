@@ -17,10 +17,8 @@ __all__ = ["Passage", "named_hubs", "read_passages"]
 
 _Hub = tuple[str, str]
 
-_PATH = re.compile(r"(?<![\w/])[\w.-]+(?:/[\w.:+-]+)+")
-_NEXT = re.compile(
-    r"(?:\s*[-*]?\s*\**|\b)next(?:[_ ]actions?|[_ ]steps?)?\**\s?[:=].*?(?=\bArtifacts?:|\bMetrics:|$)", re.IGNORECASE
-)
+_PATH = re.compile(r"(?<![\w./:+-])[\w.-]+(?:/[\w.:+-]+)+")
+_NEXT = re.compile(r"\bnext(?:[_ ]actions?|[_ ]steps?)?\**\s?[:=].*?(?=\bArtifacts?:|\bMetrics:|$)", re.IGNORECASE)
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _SHOWN = re.compile(
     r"\b\d+\s(?:tests?\s+)?(?:passed|failed|collected)\b|\.(?:log|txt|xml|json)\b.*\(.*\d+\s*/\s*\d+", re.IGNORECASE

@@ -66,6 +66,7 @@ _WORDS = {
     "xpassed": r"xpass(?:ed|es)?",
     "collected": r"collected",
 }
+_LONGEST = 12_000
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,7}"
 _OUTCOME = "|".join(f"(?P<{name}>{word})" for name, word in _WORDS.items())
 _PLAIN_OUTCOME = "|".join(_WORDS.values())
@@ -125,16 +126,13 @@ _PAST = re.compile(
 _NOT_NEW = re.compile(r"\bno\s+new\s+(?:test\s+)?(?:failures?|regressions?)|\bpre-?existing\b", re.IGNORECASE)
 _QUOTED = re.compile(r"\bclaim(?:s|ed)?:?\s+(?:'[^']*'|\"[^\"]*\"|“[^”]*”)")
 _STRUCK = re.compile(r"~~[^~]*~~")
+# Hex words, and the words before them that say what they are.
 _HEX = re.compile(
-    r"(?<![\w./#@%=-])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}(?![\w-]|[./]\w)"
-    r"|(?:(?<=ralph_last_commit=)|(?<=[Cc]ommit )|(?<=[Cc]ommit `))[0-9a-f]{7,40}\b"
-)
-_COMMITTED = re.compile(
-    r"\b(?:commit(?:s|ted)?|HEAD|revisions?|cherry-?pick(?:ed)?|git show)\b|ralph_last_commit=", re.IGNORECASE
-)
-_DIGEST = re.compile(
-    r"\b(?:sha-?(?:1|2|224|256|384|512)|sha\d*sum|md5(?:sum)?|checksums?|digests?|hash(?:es|ed)?|fingerprints?|blobs?|trees?|uuid|etag)\b",
-    re.IGNORECASE,
+    r"(?P<hex>(?<![\w./#@%=-])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,40}(?![\w-]|[./]\w)"
+    r"|(?:(?<=ralph_last_commit=)|(?<=[Cc]ommit )|(?<=[Cc]ommit `))[0-9a-f]{7,40}\b)"
+    r"|(?P<commit>\b(?i:commit(?:s|ted)?|HEAD|revisions?|cherry-?pick(?:ed)?|git show)\b|ralph_last_commit=)"
+    r"|(?P<digest>\b(?i:sha-?(?:1|2|224|256|384|512)|sha\d*sum|md5(?:sum)?|checksums?|digests?|hash(?:es|ed)?"
+    r"|fingerprints?|blobs?|trees?|uuid|etag|upstream|submodule|fork|vendored)\b)"
 )
 _EXIT = re.compile(
     r"(?<![\w.])(?:exit(?:ed|s)?(?:[ _-]?(?:code|status))?|return[ _-]?code|status code|rc)`?"
@@ -152,7 +150,7 @@ def _atoms(text: str) -> Iterator[tuple[int, int, dict[str, int], str]]:
     taken = -1
     found = [match for pattern in (_BEHIND, _BEFORE, _COLLECTS, _TESTS, _RATIO) for match in pattern.finditer(text)]
     for match in sorted(found, key=lambda match: match.start()):  # of those at one place, the first pattern's
-        if match.start() < taken or _IS_NAME.search(text[: match.start()]):
+        if match.start() < taken or _IS_NAME.search(text[max(match.start() - 40, 0) : match.start()]):
             continue
         groups = match.groupdict()
         name = next((name for name in (*_WORDS, "tests") if groups.get(name)), "")
@@ -189,8 +187,9 @@ def _groups(text: str) -> Iterator[tuple[int, int, dict[str, int], bool]]:
             groups.append((start, end, counts, {sort}))
     counted = bool(_EVERY.search(text)) or any({"", "part"} & sorts for *_, sorts in groups)
     for start, end, counts, sorts in groups:
-        if {"", "part"} & sorts or ("ratio" in sorts and counted):
-            yield start, end, counts, "part" in sorts
+        whole = {"passed", "collected", "tests"} & counts.keys() or "test" in text[start : end + 6].lower()
+        if ({"", "part"} & sorts or ("ratio" in sorts and counted)) and counts.keys() != {"errors"}:
+            yield start, end, counts, "part" in sorts or not whole
 
 
 def _about(text: str, start: int, end: int, before: int, after: int) -> str:
@@ -213,21 +212,21 @@ def _count_claims(text: str) -> Iterator[Said]:
         left = re.search(r"\bfrom\s[^.;]*$", text[before:start]) and re.search(r"\bto\b", text[end:after])
         firm = not _PAST.search(told) and not left
         fails = any(counts.get(name) for name in ("failed", "errors")) or _NOT_NEW.search(text[end:after])
-        whole = not fails and any(not match[0].lower().startswith("test") for match in near)
+        clean = any(not match[0].lower().startswith("test") for match in near) or counts == {"failed": 0}
         about = _about(text, start, end, before, after)
-        yield Said(ClaimKind.COUNTS, text[start:end].strip(), about, counts, every=whole, firm=firm, part=part)
-    for match in everies:
-        firm = not _PAST.search(text) and not _NOT_NEW.search(text)
-        yield Said(ClaimKind.COUNTS, match[0].strip(), text, every=True, firm=firm)
+        every = clean and not fails
+        yield Said(ClaimKind.COUNTS, text[start:end].strip(), about, counts, every=every, firm=firm, part=part)
+    firm = not everies or not (_PAST.search(text) or _NOT_NEW.search(text))
+    yield from (Said(ClaimKind.COUNTS, match[0].strip(), text, every=True, firm=firm) for match in everies)
 
 
 def _commit_claims(text: str) -> Iterator[Said]:
+    last = None
     for match in _HEX.finditer(text):
-        before = text[: match.start()]
-        digest, commit = list(_DIGEST.finditer(before)), list(_COMMITTED.finditer(before))
-        if digest and (not commit or digest[-1].start() > commit[-1].start()):
-            continue
-        yield Said(ClaimKind.COMMIT, match[0], text, value=match[0], firm=bool(commit))
+        if match.lastgroup != "hex":
+            last = match.lastgroup
+        elif last != "digest":
+            yield Said(ClaimKind.COMMIT, match[0], text, value=match[0], firm=last == "commit")
 
 
 def _paths(token: str) -> Iterator[str]:
@@ -263,9 +262,9 @@ def read_claims(line: str) -> tuple[Said, ...]:
     Parameters
     ----------
     line : str
-        One line, with or without markup.
+        One line, with or without markup; the end of one that is longer than any real one is not read.
     """
-    text = _QUOTED.sub(" ", _STRUCK.sub(" ", plain(line))).replace("**", "").replace("__", "")
+    text = _QUOTED.sub(" ", _STRUCK.sub(" ", plain(line[:_LONGEST]))).replace("**", "").replace("__", "")
     found: list[Said] = []
     for sentence in _STATED.split(text):
         if _OUTCOME_WORD.search(sentence) and not _WISHED.search(_until_count(sentence)):

@@ -459,6 +459,24 @@ def test_exit_codes_are_judged_and_that_of_tee_is_no_proof(
     assert of(found, "exit code") == [judgement]
 
 
+def test_a_hub_that_two_turns_name_may_hold_the_later_and_larger_run(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    turns = "".join(f"### Turn Summary\n{said} passed.\nArtifacts: {HUB}\n\n" for said in (3, 2, 4))
+    write(tmp_path, {f"plans/active/{ITEM}/summary.md": turns, HUB + "pytest.log": GREEN})
+    assert of(audit(tmp_path)) == ["confirmed", "unverifiable", "contradicted"]
+
+
+def test_tests_that_a_line_names_are_counted_out_of_a_larger_run(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    more = log("test_a PASSED", "test_b PASSED", summary="4 passed", collected=4)
+    more = more.replace(f"{BAR} 4", f"tests/test_other.py::test_c PASSED\ntests/test_other.py::test_d PASSED\n{BAR} 4")
+    lines = "tests/test_part.py: 2/2 passed.\ntests/test_part.py::test_a: 1/1 passed.\ntests/test_part.py: 3/3 passed."
+    found = audit(write(tmp_path, summary(lines) | {HUB + "pytest.log": more}))
+    assert of(found) == ["confirmed", "confirmed", "unverifiable"]
+
+
 def test_manifests_are_checked_and_an_absent_artifact_contradicts_nothing(
     tmp_path: Path, audit: Callable[..., dict[str, Any]]
 ) -> None:
@@ -514,6 +532,13 @@ def test_commits_are_asked_of_git_and_a_prefix_of_a_hash_is_none(
     assert set(of(audit(tmp_path / "shallow"), "commit")) == {"unverifiable"}
     subprocess.run(["cp", "-r", str(repository.root / "plans"), str(tmp_path / "bare")], check=True)
     assert set(of(audit(tmp_path / "bare"), "commit")) == {"unverifiable"}
+
+
+def test_a_repository_that_knows_none_of_many_commits_is_not_the_history_of_the_texts(
+    repository: Project, audit: Callable[..., dict[str, Any]]
+) -> None:
+    write(repository.root, summary("Commits abcdef1, abcdef2 and abcdef3 landed."))
+    assert of(audit(repository.root), "commit") == ["unverifiable"] * 3
 
 
 def test_nothing_that_a_repository_configures_is_run(
