@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["ARTIFACT", "Around", "look_around", "part_names"]
 
-ARTIFACT = re.compile(r"[\w.-]+\.(?:log|txt|xml|json|out)\b")
+ARTIFACT = re.compile(r"(?<![\w.-])[\w.-]+\.(?:log|txt|xml|json|out)\b")
 _HEADING = re.compile(r"\s*#{1,6}\s")
 _PART = re.compile(r"(?<![a-z])(chunk|part|shard|batch|split|piece|step|v)[ _-]?0*(\d+[a-z]?)(?![a-z\d]|\.\d)")
 _FIGURE = re.compile(
@@ -21,6 +21,7 @@ _TEST_FILE = re.compile(r"(?<!--ignore=)(?<!--deselect=)(?<![\w./=-])(?:[\w.-]+/
 _COMMAND = re.compile(r"\bpytest\s+(?:-|\.?[\w./-]*(?:/|\.py))")
 _ANOTHER = re.compile(r"\|[\s*]*[\d,]+[\s*]*\|")  # the figure of another run in the next column
 
+_LONGEST_FIGURE = 500
 _ONE_TEXT = 2  # its heading, and what stands before it
 
 _Line = tuple[int, str]
@@ -54,7 +55,7 @@ def _figures(lines: Sequence[_Line]) -> Iterator[_Line]:
     """Yield lines with figures of one run that stand one below the other joined into the first of them."""
     waiting: list[tuple[int, str, str]] = []
     for number, line in [*lines, (0, "")]:
-        found = _FIGURE.match(line)
+        found = _FIGURE.match(line.strip()) if len(line) < _LONGEST_FIGURE else None
         if found and not (found["row"] and _ANOTHER.search(f"|{found['number']}{found['rest']}"[1:])):
             name = re.sub(r"tests?\s+(?=collected)|total\s+(?:tests?\s+)?(?=collected)|-", "", found["name"].lower())
             waiting.append((number, line, f"{name}: {found['number']}"))
@@ -118,8 +119,9 @@ def look_around(lines: Sequence[_Line]) -> Iterator[tuple[int, str, Around]]:
     ]
     for places in (_groups(texts, by_indent=True), _groups(texts, by_indent=False), bounds):
         for first, last in places:
+            alone = _alone(texts[first:last])
             for at in range(first, last):
-                around[lines[at][0]] += _alone(texts[first:last])
+                around[lines[at][0]] += alone
     heading = ""
     tested = {number: files for (number, _), files in zip(lines, _tested(lines), strict=True)}
     everywhere = [whole] if len(bounds) <= _ONE_TEXT else []
