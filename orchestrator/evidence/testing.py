@@ -124,7 +124,7 @@ class TestBench:
             cwd=self.checkout.root,
             env=environment,
             log=log,
-            limits=Limits(wall_s=self.seconds),
+            limits=Limits(wall_s=self.seconds * (2 if watch else 1)),  # looking at every call takes its time
             stdin=json.dumps(asked).encode(),
             should_stop=self.should_stop,
         )

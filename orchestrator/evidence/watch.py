@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -32,13 +33,22 @@ class Watch:
         self._seen: set[str] = set()
         self._read = 0
         self._by_test: dict[str, set[str]] = {"": set()}
+        self.trace = self._make_trace()
 
-    def trace(self, frame: FrameType, _event: str, _argument: object) -> None:
-        """Look at one call; lines are not traced."""
-        code = frame.f_code
-        units = self.files.get(code.co_filename)
-        if units is not None:
-            self.note(units.get("0" if code.co_name == "<module>" else str(code.co_firstlineno)))
+    def _make_trace(self) -> Callable[[FrameType, str, object], None]:
+        """Return what looks at one call and at no line.
+
+        It is called for every function, so it looks up one thing; not the code, which every audit hook would be told.
+        """
+        files = self.files
+
+        def trace(frame: FrameType, _event: str, _argument: object) -> None:
+            if frame.f_globals.get("__file__") in files:
+                code = frame.f_code
+                line = 0 if code.co_name == "<module>" else code.co_firstlineno
+                self.note(files.get(code.co_filename, {}).get(str(line)))
+
+        return trace
 
     def note(self, unit: str | None) -> None:
         """Write a function down, a whole line at once, since children write to the same file."""

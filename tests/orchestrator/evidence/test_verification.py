@@ -277,3 +277,10 @@ def test_a_setting_is_told_apart_by_command_inputs_environment_and_the_tests_tha
     ]
     assert len(set(known)) == len(known)
     assert setting_of(replace(row, expects=(), text="other"), {}, {}, "a") == known[0]
+
+
+def test_a_file_with_functions_that_are_compiled_counts_when_it_is_imported() -> None:
+    change = [PathChange("net.py", "M", PathClass.PRODUCTION)]
+    code = code_diff(lambda _: "import numba\n", lambda _: "import numba\n@numba.njit\ndef f():\n    pass\n", change)
+    assert code.names == ("net.py::f", f"net.py::{MODULE}")
+    assert code_diff(lambda _: "", lambda _: "def f():\n    pass\n", change).names == ("net.py::f",)
