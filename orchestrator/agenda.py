@@ -17,7 +17,7 @@ from orchestrator.policy.dwell import limits_of
 from orchestrator.policy.focus import Standing, candidates, check_circle, find_strangers, standings
 from orchestrator.policy.rules import breach
 from orchestrator.records.findings import Finding, parse_findings
-from orchestrator.records.ledger import Item, Ledger, Priority, Status, parse_ledger
+from orchestrator.records.ledger import Item, Kind, Ledger, Priority, Status, parse_ledger
 from orchestrator.records.plan import Phase, Plan, Row, parse_plan
 from orchestrator.state import State
 
@@ -77,14 +77,25 @@ def _find_twin(item: Item, ledger: Ledger, plans: Mapping[str, Plan], state: Sta
     return ""
 
 
+def _plan_obstacle(item: Item, plan: Plan) -> str:
+    stated = next((row for row in plan.rows if row.hypothesis), None)
+    if plan.problems:
+        return str(plan.problems[0])
+    if stated and item.kind is not Kind.RESEARCH:
+        cure = "enter the item with `Kind: research`, or let the row expect what has to hold"
+        return f"{plan.path}:{stated.line}: `Hypothesis:` is for research; {cure}"
+    return ""
+
+
 def _obstacle(item: Item, plan: Plan | None, state: State, config: Config) -> str:
     """Return what stands in the way of an item that the ledger alone would let run."""
     if config.focus and item.id != config.focus:
         return f"not the focus asked for ({config.focus})"
     if plan is None:
         return f"{plan_path(item)} does not exist yet" if config.supervisor == EMBEDDED else ""
-    if plan.problems:
-        return str(plan.problems[0])
+    problem = _plan_obstacle(item, plan)
+    if problem:
+        return problem
     verified = state.item(item.id).verified
     phase = open_phase(plan, verified)
     if phase is None:

@@ -148,11 +148,12 @@ class TestRun:
 
 @dataclass(frozen=True)
 class ExpectResult:
-    """One `Expect:` of a row: its text, the value found (None when absent) and whether it holds."""
+    """One `Expect:` of a row: its text, the value found (None when absent), whether it holds, and whether it might."""
 
     text: str
     found: object
     holds: bool
+    decided: bool = False
 
 
 @dataclass(frozen=True)

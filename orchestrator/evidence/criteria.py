@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -71,8 +72,10 @@ def check_expectation(text: str, folder: Path) -> ExpectResult:
     if found is _ABSENT:
         return ExpectResult(text, None, holds=False)
     holds = expectation.op == "exists" or _holds(found, expectation.op, _parse_value(expectation.value or ""))
+    is_size = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    decided = expectation.op == "==" or (expectation.op != "exists" and is_size)
     shown = found if isinstance(found, bool | float | None) else _printable(str(found)[:_SHOWN])
-    return ExpectResult(text, shown, holds)
+    return ExpectResult(text, shown, holds, decided)
 
 
 def rows_digest(plan: Plan) -> str:
@@ -80,6 +83,7 @@ def rows_digest(plan: Plan) -> str:
     decisive = [
         (row.id, row.phase, row.run, row.test, row.expects, row.recheck, row.limit_s, row.needs, row.allow_skip)
         + (("stochastic",) if row.stochastic else ())
+        + (("hypothesis", row.hypothesis) if row.hypothesis else ())
         for row in plan.rows
         if row.run or row.test or row.expects
     ]

@@ -77,11 +77,15 @@ def _why_tests_do_not_pass(tests: TestRun) -> str:
 
 def _verdict(row: Row, code: int | None, reason: str, tests: TestRun | None, inputs: RowInputs) -> RowResult:
     expects = tuple(check_expectation(text, inputs.hub) for text in row.expects)
-    missed = [f"{result.text} (found {result.found})" for result in expects if not result.holds]
+    missed = [
+        f"{result.text} (found {result.found})"
+        for result in expects
+        if not (result.decided if row.hypothesis else result.holds)
+    ]
     if tests and not reason:
         reason = _why_tests_do_not_pass(tests)
     if missed and not reason:
-        reason = "does not hold: " + "; ".join(missed)
+        reason = ("decides nothing: " if row.hypothesis else "does not hold: ") + "; ".join(missed)
     verdict = RowVerdict.FAILED if reason else RowVerdict.VERIFIED
     return RowResult(row.id, verdict, reason, exit_code=code, expects=expects, tests=tests)
 

@@ -77,6 +77,8 @@ def _shown(result: RowResult) -> str:
             found.append(f"{key} = {value}, asked {condition}")
     more = len(found) - _VALUES_SHOWN
     found[_VALUES_SHOWN:] = [f"{more} more hold"] if more > 0 else []
+    if not all(expect.holds for expect in result.expects):  # of a hypothesis, which is found out either way
+        found.append("so the hypothesis is refuted")
     if result.tests:
         found.append(result.tests.counted)
     if result.rechecked:

@@ -27,7 +27,7 @@ _EXPECTATION = re.compile(
 )
 _LIMIT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(s|min|h)")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_SINGLE = frozenset({"Run", "Test", "Recheck", "Limit", "Stochastic"})
+_SINGLE = frozenset({"Run", "Test", "Recheck", "Limit", "Stochastic", "Hypothesis"})
 _MANY = frozenset({"Expect", "Needs", "Allow-skip", "Implement"})
 _KEYS = ", ".join(sorted(_SINGLE | _MANY))
 _NEED_A_COMMAND = ("Expect", "Needs", "Limit")
@@ -86,6 +86,8 @@ class Row:
         Wall-clock limit in seconds.
     needs : tuple of str
         Ids of rows, and ``dataset:<name>``.
+    hypothesis : str or None
+        What is to be found out: the row is verified when its expectations can be compared, whether they hold or not.
     allow_skip, implement : tuple of str
         ``node — reason`` and ``path::symbol — what``.
     """
@@ -102,6 +104,7 @@ class Row:
     needs: tuple[str, ...] = ()
     allow_skip: tuple[str, ...] = ()
     stochastic: bool = False
+    hypothesis: str | None = None
     implement: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
 
@@ -169,6 +172,8 @@ class OpenRow:
             problems.add(self.line, "a `Run:` or a `Test:` in the row", f"only {', '.join(self._entries)}")
         if "Recheck" in self._entries and "Run" not in self._entries:
             problems.add(self.line, "a `Run:` beside `Recheck:`", f"only {', '.join(self._entries)}")
+        if "Hypothesis" in self._entries and not {"Run", "Expect"} <= self._entries.keys():
+            problems.add(self.line, "a `Run:` and an `Expect:` that decide the hypothesis", ", ".join(self._entries))
         return Row(
             id=self.id,
             phase=phase,
@@ -182,6 +187,7 @@ class OpenRow:
             needs=tuple(need for value in self._entries.get("Needs", ()) for need in comma_list(value)),
             allow_skip=self._many("Allow-skip"),
             stochastic=self._one("Stochastic") == "yes",
+            hypothesis=self._one("Hypothesis"),
             implement=self._many("Implement"),
             line=self.line,
         )

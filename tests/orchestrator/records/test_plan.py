@@ -114,7 +114,7 @@ def test_an_expectation_is_read_or_is_none(text: str, expected: Expectation | No
     ("old", "new", "message"),
     [
         ("frames == 516", "frames = 516", "19: expected 'file.json:key op value'"),
-        ("  - Expect: `info", "  - Exepct: `info", "19: expected one of Allow-skip, Expect, Implement, Limit"),
+        ("  - Expect: `info", "  - Exepct: `info", "19: expected one of Allow-skip, Expect, Hypothesis, Implement"),
         ("  - Recheck: `python", "  - Run: `python", "21: expected one Run in row 'A1'"),
         ("--again`", "'again`", "21: expected a command in Recheck that can be split into words"),
         ("5 min", "5 minutes or so", "22: expected a limit such as '90 s'"),

@@ -107,6 +107,7 @@ def plans(draw: st.DrawFn) -> Plan:
     def row(letter: str, number: int) -> Row:
         run, test = draw(st.none() | COMMAND), draw(st.none() | COMMAND)
         most = 2 if run or test else 0
+        expects = tuple(draw(st.lists(EXPECT, max_size=most)))
         return Row(
             id=f"{letter}{number}",
             phase=letter,
@@ -114,12 +115,13 @@ def plans(draw: st.DrawFn) -> Plan:
             state=draw(st.sampled_from(RowState)),
             run=run,
             test=test,
-            expects=tuple(draw(st.lists(EXPECT, max_size=most))),
+            expects=expects,
             recheck=draw(st.none() | COMMAND) if run else None,
             limit_s=draw(st.none() | st.integers(1, 9999).map(float)) if most else None,
             needs=tuple(draw(st.lists(st.just(f"{letter}1") | WORD.map("data:{}".format), max_size=most))),
             allow_skip=tuple(draw(st.lists(LINE, max_size=2))),
             stochastic=draw(st.booleans()),
+            hypothesis=draw(st.none() | LINE) if run and expects else None,
             implement=tuple(draw(st.lists(LINE, max_size=2))),
         )
 
@@ -190,7 +192,11 @@ def plan_text(plan: Plan) -> str:
         for row in phase.rows:
             fields = [("Run", row.run), ("Test", row.test), *(("Expect", text) for text in row.expects)]
             fields += [("Recheck", row.recheck), ("Limit", f"{row.limit_s:.12g} s" if row.limit_s else "")]
-            fields += [("Needs", ", ".join(row.needs)), ("Stochastic", "yes" if row.stochastic else "")]
+            fields += [
+                ("Hypothesis", row.hypothesis),
+                ("Needs", ", ".join(row.needs)),
+                ("Stochastic", "yes" if row.stochastic else ""),
+            ]
             fields += [
                 (key, text)
                 for key in ("Allow-skip", "Implement")
