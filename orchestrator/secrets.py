@@ -86,6 +86,7 @@ _PLACEHOLDER = re.compile(
     rb"(?i)example|fake|dummy|placeholder|your|redacted|xxxx|\.\.\.|^(?:pass(?:word|wd)?|secret|token|key|pw)$"
 )
 _HELD_BYTES = 4096
+_AWS_NAME = b"aws_secret_access_key"
 _KNOWN_KIND = "value of the environment"
 
 
@@ -190,9 +191,9 @@ class Redactor:
         """Say where what may be an unfinished secret begins."""
         least = max(len(data) - _HELD_BYTES, 0)
         cut = max(least, *(data.rfind(space, least) + 1 for space in (b" ", b"\n", b"\t", b"\r")))
-        before = data[max(cut - 64, 0) : cut].rstrip(b" \t=:\"'")
-        if before[-21:].lower() == b"aws_secret_access_key":
-            cut -= 64 if cut > 64 else cut
+        name_end = max(cut - 32, 0) + len(data[max(cut - 32, 0) : cut].rstrip(b" \t=:\"'"))
+        if data[max(name_end - len(_AWS_NAME), 0) : name_end].lower() == _AWS_NAME:
+            cut = name_end - len(_AWS_NAME)
         begin = data.rfind(b"-----BEGIN ", max(len(data) - _LONGEST_KEY, 0))
         if begin >= 0 and (b"PRIVATE KEY" in data[begin:] or len(data) - begin < 64):
             end = data.find(b"-----END ", begin)

@@ -178,11 +178,12 @@ def test_neither_an_agent_nor_a_row_reaches_anything_outside(reached: Reached) -
 
 
 def left_of(project: Project) -> list[int]:
-    """Living processes that were started for a project."""
+    """Living processes that work for a project or in it."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             mine = os.fsencode(project.root) + b"/.orchestrator" in (folder / "environ").read_bytes()
+            mine = mine or (folder / "cwd").readlink().is_relative_to(project.root)
         except OSError:
             continue
         if mine:
