@@ -66,9 +66,11 @@ _GENERAL = re.compile(
     r"commit|re|rerun|ok|code|only"
 )
 _BEFORE = re.compile(
-    r"red|before|base|baseline|pre|fail|failing|failure|failed|debug|repro|old|prior|broken|initial", re.IGNORECASE
+    r"(?<![a-z])(?:red|before|base|baseline|pre|fail|failing|failure|failed|debug|repro|old|prior|broken|initial)(?![a-z])",
+    re.IGNORECASE,
 )
 _COMMAND = re.compile(r"\b(?!test_)[\w/]+\.(?:py|sh)\b")
+_LOOSE = frozenset({"near", "hub"})  # nothing in the words of the claim tells the run
 _GUESS_RATIO, _GUESS_GAP = 3, 10
 
 
@@ -117,7 +119,7 @@ def _choose(scope: _Scope, runs: Sequence[Run], around: Around) -> tuple[list[Ru
         )
     pools = ([run for run in runs if base_name(run.path) in circle] for circle in around.circles)
     found = next(filter(None, pools), [])
-    return (found, "hub") if found else (_by_heading(runs, around.heading), "hub")
+    return (found, "near") if found else (_by_heading(runs, around.heading), "hub")
 
 
 def _by_heading(runs: Sequence[Run], heading: str) -> list[Run]:
@@ -190,7 +192,8 @@ def _dissent(said: Said, found: Run, runs: Sequence[Run]) -> Run | None:
     for index, run in enumerate(runs):
         beside = run.path.rpartition("/")[0] == folder
         if not run.tally.ran:
-            none_there = beside and not run.tally.collected and not run.tally.deselected and found.tally.ran
+            early = _BEFORE.search(base_name(run.path))
+            none_there = beside and not (early or run.tally.collected or run.tally.deselected) and found.tally.ran
             if none_there or (_same_tests(run, found) and max(run.tally.sizes) < min(found.tally.sizes)):
                 return run
         elif agrees(said, run.tally) or not (
@@ -225,7 +228,7 @@ def _against(said: Said, chosen: Sequence[Run], basis: str, scope: _Scope, *, gr
     if basis == "tests":
         ran = [run for run in ran if run.files and run.files <= scope.tests]
         ran = [run for run in ran if not scope.nodes or size in run.tally.sizes]
-    if basis != "artifact":
+    if basis not in {"artifact", "near"}:
         ran = [run for run in ran if not _BEFORE.search(base_name(run.path))]
     if grows:
         ran = [run for run in ran if size >= max(run.tally.sizes)]
@@ -234,11 +237,11 @@ def _against(said: Said, chosen: Sequence[Run], basis: str, scope: _Scope, *, gr
         return alike[-1] if alike and basis and _one_thing(ran) else None
     if not ran:
         return None
-    if basis == "hub" and not _one_thing(ran):
+    if basis in _LOOSE and not _one_thing(ran):
         return ran[-1] if any(size in tally.sizes for tally, group in _sums(ran) if len(group) == len(ran)) else None
     other = max(size, 1) / max(*ran[-1].tally.sizes, 1)
     far = (
-        basis == "hub"
+        basis in {*_LOOSE, "label"}
         and not 1 / _GUESS_RATIO < other < _GUESS_RATIO
         and abs(size - max(ran[-1].tally.sizes)) >= _GUESS_GAP
     )
@@ -270,7 +273,7 @@ def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[R
     if not bad and (basis or len(ran) == len(runs)):
         clean = [run for run in ran if not run.tally.failed and not run.tally.errors]
         return Judged(Judgement.CONFIRMED, "no test fails", (_fact((clean or ran)[-1]),))
-    if bad and said.firm and basis and (basis != "hub" or _one_thing(ran) or any(map(_failing, bad))):
+    if bad and said.firm and basis and (basis not in _LOOSE or _one_thing(ran) or any(map(_failing, bad))):
         return Judged(Judgement.CONTRADICTED, "a test fails", (_fact(bad[-1]),))
     return Judged(Judgement.UNVERIFIABLE, "which tests it is about is not told")
 
@@ -300,7 +303,7 @@ def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = ""
     chosen, basis = _choose(scope, whole, around)
     if said.every and not said.counts:
         return _judge_every(said, chosen, basis, whole)
-    support = _support(said, chosen, scope) or (_support(said, whole, scope) if basis == "hub" else [])
+    support = _support(said, chosen, scope) or (_support(said, whole, scope) if basis in _LOOSE else [])
     if support:
         other = _dissent(said, support[-1], whole) if len(support) == 1 else None
         facts = tuple(map(_fact, support))

@@ -103,6 +103,7 @@ def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
         ("`tests/test_part.py` 3/3 passed.", {"pytest.log": MIXED}, "contradicted"),
         ("The reader: 3 passed.", {"pytest_reader.log": MIXED, "writer.log": "1 passed in 0.1s\n"}, "contradicted"),
         ("The reader: 3 passed.", {"pytest_writer.log": MIXED}, "unverifiable"),
+        ("After the reader (whole fix): 236 passed.", {"reader_fix.log": GREEN}, "unverifiable"),
         ("The full suite: 500 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("500 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("`pytest.log` (the green phase (4 passed))", {"pytest.log": GREEN}, "contradicted"),
@@ -111,6 +112,8 @@ def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
         ("The full suite: 4 passed in ~45s.", {"pytest_full.log": GREEN}, "contradicted"),
         ("The full suite: 4 passed (pre-existing: `tests/test_old.py::test_a`).", {"full.log": GREEN}, "contradicted"),
         ("From triage: Reader set up failures (17 failures).", {"pytest_reader.log": GREEN}, "unverifiable"),
+        ("4 passed.", {"shared.log": GREEN}, "contradicted"),
+        ("4 passed.", {"pytest_red.log": GREEN}, "unverifiable"),
         ("4 new tests pass.", {"pytest.log": GREEN}, "unverifiable"),
         ("previously 2 passed.", {"pytest.log": GREEN}, "unverifiable"),
         ("3 passed.", {"notes.txt": "nothing was run\n"}, "unverifiable"),
@@ -140,6 +143,11 @@ TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
     "a skip at collection makes one more than was collected": (
         "3 collected, 3 passed, 1 skipped.",
         {"pytest.log": SKIPPED_EARLY},
+        "confirmed",
+    ),
+    "a log from before collects nothing": (
+        "3 passed.",
+        {"pytest_before.log": NOTHING, "pytest_final.log": GREEN},
         "confirmed",
     ),
     "XML counts what was expected to fail as skipped": (
@@ -315,6 +323,14 @@ def test_a_small_count_in_another_hub_bears_nothing_out(tmp_path: Path, audit: C
     note = f"# Close\n\nSee `{HUB}`.\n\nThe rest: 1 failure\n\nTwice that: 2 failures\n\nThen: 2 passed, 1 failed\n"
     closing = HUB.replace("2026-01-08", "2026-01-09") + "note.md"
     assert of(audit(write(tmp_path, logs | {closing: note}))) == ["unverifiable", "unverifiable", "confirmed"]
+
+
+def test_a_log_of_before_is_held_against_what_is_said_below_its_name(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    note = "# Runs\n\n## Red\n\nLog: `pytest_red.log`\nResult: 4 passed\n\n## Then\n\nResult: 5 passed\n"
+    found = audit(write(tmp_path, {HUB + "note.md": note, HUB + "pytest_red.log": GREEN}))
+    assert of(found) == ["contradicted", "unverifiable"]
 
 
 def test_a_text_that_names_some_logs_may_speak_of_the_others_too(
