@@ -15,6 +15,7 @@ from orchestrator.audit.logs import Run
 from orchestrator.audit.passages import Passage, named_hubs, read_passages
 from orchestrator.audit.surroundings import ARTIFACT, Around, look_around
 from orchestrator.audit.trees import Tree
+from orchestrator.layout import MANIFEST
 from orchestrator.records.claims import ClaimKind, Said, read_claims
 from orchestrator.records.text import Problem
 
@@ -23,6 +24,7 @@ __all__ = ["Audit", "Audited", "audit_tree"]
 _Hub = tuple[str, str]
 
 _SEVERAL = 3
+_AGENTS = "/agent/"
 _DIGEST = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})(?![0-9a-f])")
 _TELLING = 5  # a smaller count alone is found in some hub or other
 _RESET = re.compile(r"\breset\b", re.IGNORECASE)
@@ -81,9 +83,18 @@ class _Auditor:
         found: list[Run] = []
         for path in self.tree.below(folders):
             if path not in self._runs:
-                self._runs[path] = read_runs(self.tree, path)
+                self._runs[path] = () if self.is_agents(path) else read_runs(self.tree, path)
             found += self._runs[path]
         return found
+
+    def is_ours(self, folder: str) -> bool:
+        """Whether a folder is a hub of this loop's own kind, in which every run of its turn is recorded."""
+        manifest = f"{folder}/{MANIFEST}"
+        return manifest in self.tree.files and b'"hub-manifest/1"' in (self.tree.read(manifest) or b"")[:100]
+
+    def is_agents(self, path: str) -> bool:
+        """Whether an agent left a file in such a hub: that proves nothing."""
+        return _AGENTS in path and self.is_ours(path.partition(_AGENTS)[0])
 
     def folders(self, passage: Passage, line: str) -> list[str]:
         """Return the folders that a line is bound to: what it names itself, or else what its passage names."""
@@ -123,12 +134,13 @@ class _Auditor:
     def of_tests(self, passage: Passage, line: str, said: Said, around: Around, folders: Sequence[str]) -> Judged:
         """Judge a claim about tests by the hub that the text lies in; by others that it names only to bear it out."""
         home = self.tree.hub(passage.path) if not named_hubs(line, "") else None
-        runs = self.runs(self.tree.find_hub(home) if home else folders)
+        places = self.tree.find_hub(home) if home else folders
+        runs, ours = self.runs(places), all(map(self.is_ours, places))
         if said.kind is ClaimKind.EXIT_CODE:
             return judge_code(said, runs)
         issued = not named_hubs(line, "") and self.is_issued(passage)
         shared = any(self._named[passage.path, hub] > 1 for hub in passage.hubs)
-        found = judge_counts(said, runs, around, line, grows=issued or shared)
+        found = judge_counts(said, runs, around, line, grows=issued or shared, complete=ours)
         if found.judgement is Judgement.CONFIRMED or not (issued or home):
             return found
         if issued:

@@ -278,7 +278,9 @@ def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[R
     return Judged(Judgement.UNVERIFIABLE, "which tests it is about is not told")
 
 
-def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = "", *, grows: bool = False) -> Judged:
+def judge_counts(
+    said: Said, runs: Sequence[Run], around: Around, line: str = "", *, grows: bool = False, complete: bool = False
+) -> Judged:
     """Judge a claim about tests.
 
     Parameters
@@ -289,6 +291,8 @@ def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = ""
         What stands around the claim, and the line that makes it.
     grows
         The hub was made after the claim: it may hold more tests, and a larger run contradicts nothing.
+    complete
+        Every run is recorded: nobody counted more tests than all of them have.
     """
     ended = [run for run in runs if run.kind != "code" and run.whole]
     cut = [run for run in runs if not run.whole and not ended]
@@ -311,6 +315,8 @@ def judge_counts(said: Said, runs: Sequence[Run], around: Around, line: str = ""
             return Judged(Judgement.DISAGREEMENT, "one artifact bears it out, another does not", (*facts, _fact(other)))
         return Judged(Judgement.CONFIRMED, "added up" if len(support) > 1 else "", facts)
     against = _against(said, chosen, basis, scope, grows=grows) if said.firm else None
+    if complete and said.firm and not against and _claimed_size(said) > sum(max(run.tally.sizes) for run in whole):
+        against = whole[-1]
     if against:
         return Judged(Judgement.CONTRADICTED, "", (_fact(against),))
     return Judged(Judgement.UNVERIFIABLE, "no run there is known to be the one it is about")

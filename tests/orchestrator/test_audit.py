@@ -493,6 +493,17 @@ def test_tests_that_a_line_names_are_counted_out_of_a_larger_run(
     assert of(found) == ["confirmed", "confirmed", "unverifiable"]
 
 
+def test_what_an_agent_left_in_a_hub_of_ours_proves_nothing(
+    tmp_path: Path, audit: Callable[..., dict[str, Any]]
+) -> None:
+    forged = {HUB + "agent/junit.xml": xml(99), HUB + "pytest.log": MIXED}
+    write(tmp_path, summary("A1 is verified: 99 tests passed.") | forged)
+    assert of(audit(tmp_path)) == ["disagreement"]
+    manifest = {"schema": "hub-manifest/1", "turn": "run-1/0002-ralph", "tree": "a" * 40, "files": []}
+    write(tmp_path, {HUB + "manifest.json": json.dumps(manifest)})
+    assert of(audit(tmp_path)) == ["contradicted"]
+
+
 def test_manifests_are_checked_and_an_absent_artifact_contradicts_nothing(
     tmp_path: Path, audit: Callable[..., dict[str, Any]]
 ) -> None:
