@@ -104,7 +104,8 @@ class Witness:
         """Return modules with their file that are neither in the checkout nor installed, nor made by this run."""
         found = {}
         for name, module in list(sys.modules.items()):
-            file = os.path.realpath(getattr(module, "__file__", None) or self.root)
+            named = getattr(module, "__file__", None)
+            file = os.path.realpath(named) if named else self.root  # what is built in has no file
             if not file.startswith((self.root, *self._trusted)) and self._is_older(file):
                 found[name] = file
         return found
