@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from orchestrator.evidence.commands import selected_paths
 from orchestrator.facts import ExpectResult, Frozen
@@ -24,6 +25,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _ABSENT = object()
 _SHOWN = 80
+_READ_LIMIT = 64_000_000
 
 
 def _lookup(data: object, dotted: str) -> object:
@@ -41,14 +43,31 @@ def _parse_value(text: str) -> object:
         return text
 
 
+def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its pairs; one with a key twice can be read in two ways, and is not read at all."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def _read(path: Path) -> object:
+    if path.stat().st_size > _READ_LIMIT:
+        raise ValueError(f"more than {_READ_LIMIT} bytes")
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
+
+
+def _is_size(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number that another one can be larger than."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _holds(found: object, comparison: str, wanted: object) -> bool:
     if comparison == "==":
         return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return False
-    if not isinstance(found, int | float) or not isinstance(wanted, int | float):
-        return False
-    return _COMPARISONS[comparison](found, wanted)
+    return _is_size(found) and _is_size(wanted) and _COMPARISONS[comparison](found, wanted)
 
 
 def _printable(text: str) -> str:
@@ -66,14 +85,13 @@ def check_expectation(text: str, folder: Path) -> ExpectResult:
     if not expectation.key:
         return ExpectResult(text, f"{path.stat().st_size} bytes", holds=expectation.op == "exists")
     try:
-        found = _lookup(json.loads(path.read_text(encoding="utf-8")), expectation.key)
+        found = _lookup(_read(path), expectation.key)
     except (ValueError, RecursionError):
         return ExpectResult(text, "not readable as JSON", holds=False)
     if found is _ABSENT:
         return ExpectResult(text, None, holds=False)
     holds = expectation.op == "exists" or _holds(found, expectation.op, _parse_value(expectation.value or ""))
-    is_size = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-    decided = expectation.op == "==" or (expectation.op != "exists" and is_size)
+    decided = expectation.op == "==" or (expectation.op != "exists" and _is_size(found))
     shown = found if isinstance(found, bool | float | None) else _printable(str(found)[:_SHOWN])
     return ExpectResult(text, shown, holds, decided)
 

@@ -38,6 +38,12 @@ from orchestrator.records.plan import parse_plan
         ("link.json:a == 1", False),
         ("broken.json:a == 1", False),
         ("nan.json:a <= 1", False),
+        ("nan.json:far >= 30", False),
+        ("nan.json:endless >= 30", False),
+        ("nan.json:long >= 30", True),
+        ("nan.json:far exists", True),
+        ("twice.json:a == 3", False),
+        ("sparse.json:a exists", False),
     ],
 )
 def test_an_expectation_holds_only_for_what_is_really_there(tmp_path: Path, text: str, holds: bool) -> None:
@@ -46,7 +52,10 @@ def test_an_expectation_holds_only_for_what_is_really_there(tmp_path: Path, text
     metrics = {"heldout": {"ratio": 2.0}, "passed": True, "name": "corner", "undefined": None}
     (folder / "m.json").write_text(json.dumps(metrics))
     (folder / "broken.json").write_text("{")
-    (folder / "nan.json").write_text('{"a": NaN}')
+    (folder / "nan.json").write_text(f'{{"a": NaN, "far": 1e400, "endless": Infinity, "long": 1{"0" * 400}}}')
+    (folder / "twice.json").write_text('{"a": 4, "a": 3}')
+    with (folder / "sparse.json").open("wb") as sparse:
+        sparse.truncate(10**12)
     (tmp_path / "outside.json").write_text('{"a": 1}')
     (folder / "link.json").symlink_to(tmp_path / "outside.json")
     assert check_expectation(text, folder).holds is holds
