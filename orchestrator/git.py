@@ -32,7 +32,7 @@ _SETTINGS = (
     "trailer.separators=:",
 )
 _PREFIX = ("git", *(word for setting in _SETTINGS for word in ("-c", setting)))
-_FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_FIXED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
 _OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 _FALLBACK_IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -99,6 +99,7 @@ class Git:
     kept: Objects | None = field(default=None, kw_only=True, compare=False, repr=False)
     offline: bool = field(default=False, kw_only=True)
     _indexes: dict[str, tuple[bytes, int]] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
+    _left: dict[str, tuple[bytes, int]] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     def run(
         self,
@@ -334,6 +335,27 @@ class Git:
         if self.git_dir is not None:
             for name in ("index.lock", "HEAD.lock"):
                 (self.git_dir / name).unlink(missing_ok=True)
+
+    def show(self, tree: str) -> None:
+        """Make the checkout hold what a tree holds.
+
+        Its index is put back as this git left it, or made anew: a flag in it (`assume-unchanged`, `skip-worktree`)
+        would leave a file as somebody else changed it.
+        """
+        self.unlock()
+        if self.git_dir is not None:
+            index = self.git_dir / "index"
+            left = self._left.get(str(index))
+            index.unlink(missing_ok=True)
+            if left is None:
+                self.run("read-tree", tree)
+                self.run("update-index", "-q", "--refresh", ok=(0, 1))
+            else:
+                index.write_bytes(left[0])
+                os.utime(index, ns=(left[1], left[1]))
+        self.run("read-tree", "-u", "--reset", tree)
+        if self.git_dir is not None:
+            self._left[str(index)] = (index.read_bytes(), index.stat().st_mtime_ns)
 
     def rest(self) -> None:
         """End the reader that is kept, until the next question."""

@@ -181,8 +181,7 @@ class RunWorktree:
 
     def restore(self, tree: str) -> None:
         """Make the worktree hold `tree`; untracked files go, ignored ones stay."""
-        self.git.unlock()
-        self.git.run("read-tree", "-u", "--reset", tree)
+        self.git.show(tree)
         self.git.run("clean", "-ffdq")
 
     def commit(self, tree: str, message: str, base: str, *merged: str) -> str:

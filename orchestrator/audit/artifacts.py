@@ -185,14 +185,9 @@ def read_runs(tree: Tree, path: str) -> tuple[Run, ...]:
     return (Run(path, 1, "code", Tally(), code=int(number[1])),) if number else tuple(read_log(text, path))
 
 
-def _entries(top: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSON
+def _entries(data: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSON
     """Yield every path with what is said of it, wherever it stands in a manifest."""
-    waiting = [top]
-    for data in waiting:  # which grows meanwhile
-        if isinstance(data, list):
-            waiting += data
-        if not isinstance(data, dict):
-            continue
+    if isinstance(data, dict):
         named = next((data[key] for key in _NAMES if isinstance(data.get(key), str)), None)
         if named and any(key in data for key in (*_DIGESTS, *_SIZES)):
             yield named, data
@@ -201,8 +196,11 @@ def _entries(top: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSON
                 yield key, {"sha256": value}
             elif isinstance(value, dict) and "." in key and any(name in value for name in (*_DIGESTS, *_SIZES)):
                 yield key, value
-            else:
-                waiting.append(value)
+            elif isinstance(value, dict | list):
+                yield from _entries(value)
+    elif isinstance(data, list):
+        for each in data:
+            yield from _entries(each)
 
 
 def listed_files(tree: Tree, path: str) -> Iterator[Listed]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from orchestrator.evidence.criteria import check_expectation
 from orchestrator.evidence.hubs import FILE_LIMIT
 from orchestrator.evidence.testing import TestBench, run_tests
 from orchestrator.facts import RowResult, RowVerdict, TestRun
+from orchestrator.policy.rules import breach
 from orchestrator.process import Ending, Limits, last_line, run_child
 from orchestrator.records.plan import Row
 from orchestrator.secrets import redact_file
@@ -47,8 +50,9 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
     """Exit code and the reason it failed, empty when it did not."""
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
     argv, environment = resolve_command(words_of((row.recheck if inputs.saved else row.run) or ""), folders)
-    env = {**bench.environment, **environment}
-    sandbox = bench.sandbox.opened(read=[inputs.artifacts], write=[inputs.hub])
+    notes = bench.scratch / "origins"
+    env = {**bench.environment, **_noting_origins(bench, notes), **environment}
+    sandbox = bench.sandbox.opened(read=[inputs.artifacts], write=[inputs.hub, notes])
     result = run_child(
         sandbox.wrap(argv, bench.checkout.root, env),
         cwd=bench.checkout.root,
@@ -63,7 +67,24 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
         return result.code, f"ended by the harness ({result.ending.value}) after {result.seconds:.0f} s"
     if result.code != 0:
         return result.code, f"exit code {result.code}: {last_line(inputs.log)}"
-    return 0, ""
+    record = notes / "foreign"
+    foreign = record.read_text(errors="replace").splitlines() if record.is_file() else ["the note of it is gone"]
+    found = [
+        breach("EVIDENCE-ORIGIN", f"not imported from the checkout: {file}").text for file in dict.fromkeys(foreign)
+    ]
+    return 0, "; ".join(found)
+
+
+def _noting_origins(bench: TestBench, folder: Path) -> Mapping[str, str]:
+    """Prepare a folder in which Python processes note what they import from elsewhere; what leads them there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(Path(__file__).with_name("origins.py"), folder / "sitecustomize.py")
+    record = folder / "foreign"
+    record.touch()
+    asked = {"root": str(bench.checkout.root), "started": time.time(), "record": str(record)}
+    (folder / "origins.json").write_text(json.dumps(asked), encoding="utf-8")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{bench.environment['PYTHONPATH']}"}
 
 
 def _why_tests_do_not_pass(tests: TestRun) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 
 from orchestrator.config import known_secrets
 from orchestrator.evidence.checkout import Checkout
-from orchestrator.evidence.criteria import lies_below
 from orchestrator.facts import CodeDiff, TestRun
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 from orchestrator.process import ChildResult, Ending, Limits, run_child
@@ -103,7 +102,7 @@ class TestBench:
         """
         self.scratch.mkdir(parents=True, exist_ok=True)
         environment = self._watched() if watch else self.environment
-        for part in ("probe", "witness", "launch"):
+        for part in ("probe", "origins", "witness", "launch"):
             shutil.copyfile(Path(__file__).with_name(f"{part}.py"), self.scratch / f"orchestrator_{part}.py")
         report, word = self.scratch / "report.json", secrets.token_hex()
         report.unlink(missing_ok=True)
@@ -145,14 +144,16 @@ class TestBench:
         return {**self.environment, "PYTHONPATH": f"{folder}{os.pathsep}{self.environment['PYTHONPATH']}"}
 
     def doubts_of(self, found: Mapping[str, Any]) -> tuple[Breach, ...]:
-        """Return what speaks against a run, by what its process noted of itself."""
+        """Return what speaks against a run, by what its process noted of itself and left in the checkout."""
         root = self.checkout.root
         foreign = [f"{n} from {path}" for n, path in found["imported_from"].items() if not _is_source(path, root)]
         liars = [(self._path(file), name) for name, file in found["liars"].items()]
+        written = [p for p in self.checkout.changed() if p.endswith(".py") and not self.is_test(p)]
         reads = [(self._path(reader), self._path(file)) for reader, file in found["reads"].items()]
         return (
             *self.suspicions,
             *(breach("EVIDENCE-ORIGIN", f"not imported from the checkout: {what}") for what in foreign),
+            *(breach("EVIDENCE-ORIGIN", "rewritten while the tests ran", path) for path in written),
             *(breach("EVIDENCE-OUTCOME", "reported as passed, and did not run to its end", n) for n in found["unrun"]),
             *(breach("EVIDENCE-EQUAL", f"{n} says it equals anything", p) for p, n in liars if not self.is_test(p)),
             *(breach("EVIDENCE-BLIND", f"reads the test {file}", p) for p, file in reads if not self.is_test(p)),
@@ -237,8 +238,6 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     watch = watch and bool(bench.code.names)
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
-    files = {selector.split("::")[0].rstrip("/") for selector in selectors}
-    before = bench.checkout.stamps(lambda path: bench.is_test(path) or lies_below(path, files))
     collected = count_collected(bench, selectors, out / "pytest_collect.log")
     junit = bench.scratch / "junit.xml"
     junit.unlink(missing_ok=True)
@@ -248,10 +247,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     if junit.is_file() and not junit.is_symlink():
         (out / junit.name).write_bytes(redact(junit.read_bytes(), known_secrets()))
     outcomes: dict[str, str] = found["outcomes"]
-    after = bench.checkout.stamps(before.__contains__)
-    changed = [path for path, stamp in before.items() if after.get(path) != stamp]
-    unsteady = [breach("EVIDENCE-STEADY", "changed while the tests ran", path) for path in changed]
-    doubts = (*bench.doubts_of(found), *unsteady)
+    doubts = bench.doubts_of(found)
     note = "; ".join(doubt.text for doubt in bench.rulebook.held(doubts, Severity.DISCOUNT))
     note = note or _note(result, found, collected, _xml_counts(out / junit.name))
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))

@@ -13,10 +13,10 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import orchestrator_origins as origins  # type: ignore[import-not-found]  # lies beside this file's copy
 import pytest
 from _pytest.unittest import TestCaseFunction
 
@@ -33,12 +33,7 @@ class Witness:
     def __init__(self, root: str) -> None:
         self.root = root + os.sep
         self._started = time.time()
-        home = next((parent.parent for parent in Path(root).parents if parent.name == ".orchestrator"), Path(root))
-        own = str(Path(__file__).parent)
-        installed = [os.path.realpath(path) + os.sep for path in (own, sys.prefix, sys.base_prefix, sys.exec_prefix)]
-        given = [os.path.realpath(path) + os.sep for path in sys.path]
-        around = str(home) + os.sep
-        self._trusted = (*installed, *(path for path in given if not path.startswith(around)))
+        self._trusted = origins.trusted(root)
         self._files: set[str] = set()
         self._expected: set[str] = set()
         self._ended: set[str] = set()
@@ -79,7 +74,7 @@ class Witness:
         path = os.path.realpath(arguments[0])
         if path not in self._files:
             return
-        frame: FrameType | None = sys._getframe(1)
+        frame: FrameType | None = sys._getframe()
         while frame and not frame.f_code.co_filename.startswith(self.root):
             if frame.f_code.co_filename.endswith(_TELLS_OF_FRAMES) or frame.f_code.co_name == _MODULE_OF_FRAMES:
                 return
@@ -106,15 +101,9 @@ class Witness:
         for name, module in list(sys.modules.items()):
             named = getattr(module, "__file__", None)
             file = os.path.realpath(named) if named else self.root  # what is built in has no file
-            if not file.startswith((self.root, *self._trusted)) and self._is_older(file):
+            if not file.startswith(self._trusted) and origins.is_older(file, self._started):
                 found[name] = file
         return found
-
-    def _is_older(self, file: str) -> bool:
-        try:
-            return Path(file).stat().st_ctime < self._started
-        except OSError:
-            return False
 
 
 def _classes(cls: type) -> Iterator[type]:

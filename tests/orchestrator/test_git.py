@@ -266,3 +266,24 @@ def test_a_tree_composed_from_what_was_just_written_is_the_one_composed_from_ane
     composed = git.tree_with(tree, changes)
     assert composed == Git(git.root, env=NO_USER).tree_with(tree, changes)
     assert git.tree_with(composed, {"run.sh": b"#!/bin/sh\n", "deep/er": None, STRANGE: b"strange\r\n"}) == tree
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_checkout_is_shown_as_its_tree_is_whatever_its_index_says(tmp_path: Path, flag: str, known: bool) -> None:
+    root, linked = tmp_path / "repository", tmp_path / "linked"
+    root.mkdir()
+    user = ["-c", "user.name=u", "-c", "user.email=u@localhost"]
+    (root / "a.txt").write_text("right\n")
+    for command in (["init", "-q"], ["add", "-A"], [*user, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    subprocess.run(["git", "worktree", "add", "-q", "--detach", str(linked)], cwd=root, check=True)
+    git = Git(linked, git_dir=root / ".git" / "worktrees" / "linked")
+    if known:
+        git.show("HEAD")
+    subprocess.run(["git", "update-index", flag, "a.txt"], cwd=linked, check=True)
+    (linked / "a.txt").write_text("wrong\n")
+    (linked / "b.txt").write_text("new\n")
+    git.show("HEAD")
+    assert (linked / "a.txt").read_text() == "right\n"
+    assert git.run("ls-files", "-v") == b"H a.txt\n"
