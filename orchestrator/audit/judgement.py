@@ -70,6 +70,8 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _COMMAND = re.compile(r"\b(?!test_)[\w/]+\.(?:py|sh)\b")
+_FAILURE = re.compile(r"\bfail(?:ed|s|ing|ures?)?\b", re.IGNORECASE)
+_NO_FAILURE = re.compile(r"\b(?:no|zero|0|without|any)\s+(?:new\s+|test\s+)*(?:tests?\s+)?fail\w*", re.IGNORECASE)
 _LOOSE = frozenset({"near", "hub"})  # nothing in the words of the claim tells the run
 _GUESS_RATIO, _GUESS_GAP = 3, 10
 
@@ -264,8 +266,9 @@ def _redeemed(run: Run, runs: Iterable[Run]) -> bool:
     return bool(_BEFORE.search(base_name(run.path))) or any(_same_tests(run, other) for other in clean)
 
 
-def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[Run]) -> Judged:
-    """Judge that all tests pass, where no number is given."""
+def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[Run], line: str) -> Judged:
+    """Judge that all tests pass, where no number is given; a line that tells of a failure too does not mean every."""
+    owned = basis in _LOOSE and _FAILURE.search(_NO_FAILURE.sub("", line))
     ran = [run for run in chosen if run.tally.ran]
     bad = [run for run in ran if (run.tally.failed or run.tally.errors) and not _redeemed(run, runs)]
     if not ran:
@@ -273,7 +276,13 @@ def _judge_every(said: Said, chosen: Sequence[Run], basis: str, runs: Sequence[R
     if not bad and (basis or len(ran) == len(runs)):
         clean = [run for run in ran if not run.tally.failed and not run.tally.errors]
         return Judged(Judgement.CONFIRMED, "no test fails", (_fact((clean or ran)[-1]),))
-    if bad and said.firm and basis and (basis not in _LOOSE or _one_thing(ran) or any(map(_failing, bad))):
+    if (
+        bad
+        and said.firm
+        and basis
+        and not owned
+        and (basis not in _LOOSE or _one_thing(ran) or any(map(_failing, bad)))
+    ):
         return Judged(Judgement.CONTRADICTED, "a test fails", (_fact(bad[-1]),))
     return Judged(Judgement.UNVERIFIABLE, "which tests it is about is not told")
 
@@ -306,7 +315,7 @@ def judge_counts(
         )
     chosen, basis = _choose(scope, whole, around)
     if said.every and not said.counts:
-        return _judge_every(said, chosen, basis, whole)
+        return _judge_every(said, chosen, basis, whole, line)
     support = _support(said, chosen, scope) or (_support(said, whole, scope) if basis in _LOOSE else [])
     if support:
         other = _dissent(said, support[-1], whole) if len(support) == 1 else None

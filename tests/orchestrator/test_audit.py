@@ -150,6 +150,11 @@ TRAPS: dict[str, tuple[str, dict[str, str], str]] = {
         {"pytest_before.log": NOTHING, "pytest_final.log": GREEN},
         "confirmed",
     ),
+    "a sentence that owns up to a failure": (
+        "All targeted tests GREEN. The other test now passes the loading phase and has a new failure.",
+        {"pytest_other.log": log("test_c FAILED", summary="1 failed")},
+        "unverifiable",
+    ),
     "XML counts what was expected to fail as skipped": (
         "3 passed, 2 skipped.",
         {"junit.xml": xml(3, xfailed=2)},
