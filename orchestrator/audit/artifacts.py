@@ -99,7 +99,7 @@ def _read_xml(tree: Tree, path: str, data: bytes) -> Iterator[Run]:
     junit = _JUnit()
     try:
         junit.parser.Parse(data, True)  # the last part of it
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:
         if junit.root in _JUNIT_ROOTS or not junit.root:
             tree.note(path, "whole JUnit XML", str(error), getattr(error, "lineno", junit.parser.CurrentLineNumber))
         return

@@ -688,6 +688,7 @@ def test_damaged_files_are_told_with_their_path_and_nothing_is_assumed(
         tmp_path,
         {HUB + "note.md": b"caf\xe9: 3 passed\n", HUB + "entity.xml": '<!DOCTYPE a [<!ENTITY b "c">]><testsuite/>'},
     )
+    write(tmp_path, {HUB + "tongue.xml": xml(3).replace("?>", ' encoding="no-8"?>')})
     with (tmp_path / HUB / "long.log").open("wb") as stream:
         stream.truncate(100_000_000)
     os.mkfifo(tmp_path / HUB / "pipe.log")
@@ -696,7 +697,7 @@ def test_damaged_files_are_told_with_their_path_and_nothing_is_assumed(
     (tmp_path / HUB / "round.log").symlink_to("round.log")
     found = audit(tmp_path)
     told = {problem["path"].removeprefix(HUB): problem["found"] for problem in found["problems"]}
-    damaged = {"junit.xml", "results.json", "note.md", "entity.xml", "long.log"}
+    damaged = {"junit.xml", "tongue.xml", "results.json", "note.md", "entity.xml", "long.log"}
     assert set(told) == damaged | {"pipe.log", "loop", "outside.log", "round.log"}
     assert "100 MB" in told["long.log"]
     assert set(of(found)) == {"unverifiable"}
