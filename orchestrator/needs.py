@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def _holds(condition: Condition, item: Item, agenda: Agenda, session: Session) -
             due = due_time(condition)
             return due is not None and datetime.now(UTC) >= due
         case ConditionKind.FILE:
-            return (root / subject).exists()
+            with contextlib.suppress(OSError):  # what cannot be looked at is not there
+                return (root / subject).exists()
         case ConditionKind.COMMAND:
             return _run(words_of(subject), "", f"{item.id}.log", root, session).ok
     return False

@@ -61,6 +61,17 @@ def test_a_loop_killed_at_every_durable_operation_ends_as_if_nothing_had_happene
 
 
 @pytest.mark.slow
+def test_a_review_killed_anywhere_is_made_once(make_tiny: Make) -> None:
+    project = make_tiny("B")
+    project.write("orchestration.yaml", "review_every: 1\n")
+    expected = undisturbed(project)
+    assert expected["turns"].count("reviewer: REVIEW, review") == 2
+    struck = strike(project, "kill", "core")
+    assert any(place.startswith("reviewer: ") for place in struck), struck
+    assert left_behind(project) == expected
+
+
+@pytest.mark.slow
 def test_a_request_to_end_at_any_durable_operation_ends_the_loop_with_nothing_open_and_the_next_start_goes_on(
     make_tiny: Make,
 ) -> None:

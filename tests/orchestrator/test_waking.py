@@ -27,12 +27,17 @@ def enter(project: Project, status: str, condition: str, further: str = "") -> N
 
 def test_a_waiting_item_goes_on_while_the_loop_waits_and_not_before_its_file_is_there(make_project: Make) -> None:
     project = make_project("good")
-    enter(project, "waiting — for the detector", "file data/ready exists")
+    enter(project, "waiting — for the detector", "\n  command `touch looked` exits 0\n  file data/ready exists")
+    looked = project.root / "looked"
     done = project.loop("--focus", FIX)
     assert (done.code, done.summary["turns"]) == (10, 0)
-    assert done.focus(FIX)["obstacle"] == "waiting: for the detector; goes on when file data/ready exists"
+    waits_for = "goes on when command `touch looked` exits 0; file data/ready exists"
+    assert done.focus(FIX)["obstacle"] == f"waiting: for the detector; {waits_for}"
+    looked.unlink()
     running = start(project, "--focus", FIX, "--wait", "2min")
-    wait_for(lambda: journal(project, "run.opened")[1:])
+    for _ in range(2):  # it looks again, by itself
+        wait_for(looked.exists)
+        looked.unlink()
     project.write("data/ready", "")
     assert running.wait(60) == 0
     assert project.loop("--focus", FIX, "--wait", "1 s").code == 0, "nothing waits any more"
