@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config import known_secrets
-from orchestrator.errors import OrchestratorError, RecordError
+from orchestrator.errors import GitError, OrchestratorError, RecordError
 from orchestrator.facts import TurnRecord
 from orchestrator.policy.dwell import fate_of
 from orchestrator.secrets import redact
@@ -105,7 +105,9 @@ def _put_back(session: Session, turn_id: str, base: str) -> None:
     """Take the worktree back to `base`; what differs is kept as a patch in the turn's folder."""
     worktree = session.worktree
     worktree.take_over(base, turn_id)
-    patch = worktree.git.patch(base, worktree.write_tree())
+    patch = b""
+    with contextlib.suppress(GitError):  # what cannot be written as a tree cannot be kept as a patch either
+        patch = worktree.git.patch(base, worktree.write_tree())
     if patch:
         _keep_patch(session.workspace.home / "turns" / turn_id, patch)
     worktree.restore(base)

@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.clearing import make_hold
 from orchestrator.errors import GitError, WorkspaceError
 from orchestrator.evidence.store import ArtifactStore
 from orchestrator.git import Git
@@ -181,8 +182,7 @@ class RunWorktree:
 
     def restore(self, tree: str) -> None:
         """Make the worktree hold `tree`; untracked files go, ignored ones stay."""
-        self.git.show(tree)
-        self.git.run("clean", "-ffdq")
+        make_hold(self.git, tree, ignored=False)
 
     def commit(self, tree: str, message: str, base: str, *merged: str) -> str:
         """Commit `tree` on top of `base` and show it; the branch moves only if it still is at `base`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.clearing import make_hold
 from orchestrator.git import Git
 
 __all__ = ["Checkout", "first_party"]
@@ -19,8 +20,7 @@ class Checkout:
 
     def show(self, tree: str) -> None:
         """Make the folder hold `tree` and nothing else, ignored files and stale bytecode included."""
-        self.git.show(tree)
-        self.git.run("clean", "-ffdqx")
+        make_hold(self.git, tree, ignored=True)
 
     def changed(self) -> tuple[str, ...]:
         """Return the files that no longer are as the tree has them: something wrote to them since."""

@@ -10,7 +10,7 @@ from functools import cache
 
 from orchestrator.agenda import read_agenda
 from orchestrator.config import known_secrets
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, GitError
 from orchestrator.evidence.commands import plain_words, split_test
 from orchestrator.evidence.criteria import evaluator_paths, lies_below
 from orchestrator.evidence.shadows import shadowing
@@ -51,7 +51,10 @@ def collect(turn: Turn) -> Turn:
     own = worktree.take_over(turn.base, turn.id)
     shutil.rmtree(turn.stage, ignore_errors=True)
     turn.stage.mkdir(parents=True)  # whatever the agent may have put there is not the harness's
-    tree = worktree.write_tree()
+    try:
+        tree = worktree.write_tree()
+    except GitError as error:
+        raise TurnFailed(f"git cannot keep what the agent left: {error}") from error
     return replace(turn, own=own, tree=tree, facts=replace(turn.facts, tree=tree, changes=_changes(turn, tree)))
 
 

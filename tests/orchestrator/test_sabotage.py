@@ -83,6 +83,27 @@ def test_files_that_steer_the_runner_verify_nothing_in_two_turns(
     assert done.focus(PASSED)["iterations"] == 2, done.said
 
 
+@pytest.mark.parametrize(
+    ("deed", "dwell"),
+    [
+        ("for _ in range(1500): os.mkdir('folder'); os.chdir('folder')", 0),
+        ("write('.GIT/config', '')", 1),
+        ("write('.gitattributes', '*.txt working-tree-encoding=UTF-16'); write('a.txt', 'abc')", 1),
+    ],
+    ids=["deep", "forbidden name", "encoding"],
+)
+def test_nothing_an_agent_leaves_in_its_checkout_ends_the_loop(
+    make_project: Make, make_actor: Actor, deed: str, dwell: int
+) -> None:
+    project = make_project("good")
+    done = play(project, make_actor(f"def ralph():\n    right()\n    say('Done.')\n    os.chdir(work)\n    {deed}\n"))
+    assert done.code == 13, done.said
+    assert done.focus(PASSED)["dwell"] == dwell, done.said
+    assert done.focus(PASSED)["verified"] == ([] if dwell else ["A1"]), done.said
+    assert {path.name for path in project.work.iterdir()} >= {"calc.py", "docs", "plans"}
+    assert not (project.work / "folder").exists()
+
+
 def test_a_removed_checkout_is_put_back(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     done = play(project, make_actor("import shutil\ndef ralph():\n    shutil.rmtree(work)\n"))
