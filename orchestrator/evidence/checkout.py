@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,16 @@ class Checkout:
         """Return the files that no longer are as the tree has them: something wrote to them since."""
         out = self.git.run("diff", "--no-ext-diff", "--name-only", "-z")
         return tuple(out.decode("utf-8", "surrogateescape").split("\0")[:-1])
+
+    def stamps(self, wanted: Callable[[str], bool]) -> dict[str, tuple[int, int]]:
+        """Return what tells a changed file from one that stayed, by path; who puts a file back changes it too."""
+        found = {}
+        for folder, _, names in os.walk(self.root):
+            for path in (Path(folder, name) for name in names):
+                if wanted(inside := path.relative_to(self.root).as_posix()):
+                    status = path.lstat()
+                    found[inside] = (status.st_ino, status.st_ctime_ns)
+        return found
 
 
 def first_party(repository: Git, tree: str) -> tuple[str, ...]:

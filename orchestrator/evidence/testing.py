@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.config import known_secrets
 from orchestrator.evidence.checkout import Checkout
+from orchestrator.evidence.criteria import lies_below
 from orchestrator.facts import CodeDiff, TestRun
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 from orchestrator.process import ChildResult, Ending, Limits, run_child
@@ -238,6 +239,8 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     watch = watch and bool(bench.code.names)
     bench.checkout.show(tree)
     out.mkdir(parents=True, exist_ok=True)
+    files = {selector.split("::")[0].rstrip("/") for selector in selectors}
+    before = bench.checkout.stamps(lambda path: bench.is_test(path) or lies_below(path, files))
     collected = count_collected(bench, selectors, out / "pytest_collect.log")
     junit = bench.scratch / "junit.xml"
     junit.unlink(missing_ok=True)
@@ -247,7 +250,10 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     if junit.is_file() and not junit.is_symlink():
         (out / junit.name).write_bytes(redact(junit.read_bytes(), known_secrets()))
     outcomes: dict[str, str] = found["outcomes"]
-    doubts = bench.doubts_of(found)
+    after = bench.checkout.stamps(before.__contains__)
+    changed = [path for path, stamp in before.items() if after.get(path) != stamp]
+    unsteady = [breach("EVIDENCE-STEADY", "changed while the tests ran", path) for path in changed]
+    doubts = (*bench.doubts_of(found), *unsteady)
     note = "; ".join(doubt.text for doubt in bench.rulebook.held(doubts, Severity.DISCOUNT))
     note = note or _note(result, found, collected, _xml_counts(out / junit.name))
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))

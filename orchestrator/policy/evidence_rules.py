@@ -31,9 +31,16 @@ EVIDENCE_RULES = (
         "a result that passed every assertion of equality",
     ),
     Rule(
+        "EVIDENCE-STEADY",
+        Severity.DISCOUNT,
+        "Tests, and the files beside them, stay as they are while they run.",
+        "write into a temporary folder",
+        "production code that rewrote its tests when they imported it",
+    ),
+    Rule(
         "EVIDENCE-BLIND",
         Severity.DISCOUNT,
-        "Production code neither reads the tests that run it nor asks whether it is tested.",
+        "Production code neither reads the tests that run it, by whatever way, nor asks whether it is tested.",
         "let it do the same for everybody",
         "functions that were right under pytest and nowhere else",
     ),

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.evidence.testing import TestBench, run_tests
-from orchestrator.evidence.testwise import find_testwise
+from orchestrator.evidence.testwise import find_testwise, find_yes_men
 from orchestrator.facts import TestRun
 from orchestrator.git import Git
 from orchestrator.policy.rules import Rulebook
@@ -61,6 +61,19 @@ for path in ["../scratch/report.json"]:
     empty = {"messages": {}, "causes": {}, "errors": [], "imported_from": {}, "unrun": [], "liars": {}, "reads": {}}
     open(path, "w").write(json.dumps(report | empty))
 os._exit(0)
+"""
+REWRITING_TESTS = """from pathlib import Path
+
+path = Path(__file__).with_name("tests").joinpath("test_calc.py")
+was = path.read_text()
+path.write_text("def test_mean():\\n    pass\\n")
+
+def mean(values):
+    return 0
+"""
+RESTORING = """
+import atexit
+atexit.register(path.write_text, was)
 """
 READING = """import re
 from pathlib import Path
@@ -113,6 +126,12 @@ EARLY = "the test process ended with code 0 before its tests did"
         ({"calc.py": WRONG + PATCHING}, "EVIDENCE-OUTCOME", UNRUN),
         ({"calc.py": EQUAL + "def mean(_):\n    return Mean(0)\n"}, "EVIDENCE-EQUAL", "calc.py: Mean says it equals"),
         ({"calc.py": EQUAL_LATER}, "EVIDENCE-EQUAL", "calc.py: M says it equals anything"),
+        ({"calc.py": REWRITING_TESTS}, "EVIDENCE-STEADY", "tests/test_calc.py: changed while the tests ran"),
+        (
+            {"calc.py": REWRITING_TESTS + RESTORING},
+            "EVIDENCE-STEADY",
+            "tests/test_calc.py: changed while the tests ran",
+        ),
         ({"calc.py": READING}, "EVIDENCE-BLIND", "calc.py: reads the test tests/test_calc.py"),
         ({"calc.py": IMPORTING}, "EVIDENCE-ORIGIN", "not imported from the checkout: really from "),
         ({"calc.py": REWRITING}, "EVIDENCE-ORIGIN", "calc.py: rewritten while the tests ran"),
@@ -126,6 +145,8 @@ EARLY = "the test process ended with code 0 before its tests did"
         "patch",
         "equal",
         "equal later",
+        "rewriting",
+        "restoring",
         "reading",
         "elsewhere",
         "rewritten",
@@ -235,3 +256,20 @@ def test_a_rule_about_runs_can_be_lowered_and_is_told_then(run: Run) -> None:
 def test_code_that_asks_whether_it_is_tested_is_found(source: str, asked: object) -> None:
     found = find_testwise(source)
     assert found == asked if isinstance(asked, dict) else bool(found) == bool(asked)
+
+
+@pytest.mark.parametrize(
+    ("body", "says_yes"),
+    [
+        ("return self.v is not None", True),
+        ("return isinstance(other, (int, float))", True),
+        ("return isinstance(other, Mark)", False),
+        ("return self.v == other", False),
+        ("return NotImplemented", False),
+        ("return False", False),
+        ("return (isinstance(other, int) and self.v == other)", False),
+    ],
+)
+def test_a_comparison_that_ignores_its_other_side_is_found(body: str, says_yes: bool) -> None:
+    source = f"class Mark:\n    def __eq__(self, other):\n        {body}\n"
+    assert find_yes_men(source) == ({"Mark": 2} if says_yes else {})
