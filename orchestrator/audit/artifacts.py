@@ -185,9 +185,14 @@ def read_runs(tree: Tree, path: str) -> tuple[Run, ...]:
     return (Run(path, 1, "code", Tally(), code=int(number[1])),) if number else tuple(read_log(text, path))
 
 
-def _entries(data: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSON
+def _entries(top: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSON
     """Yield every path with what is said of it, wherever it stands in a manifest."""
-    if isinstance(data, dict):
+    waiting = [top]
+    for data in waiting:  # which grows meanwhile
+        if isinstance(data, list):
+            waiting += data
+        if not isinstance(data, dict):
+            continue
         named = next((data[key] for key in _NAMES if isinstance(data.get(key), str)), None)
         if named and any(key in data for key in (*_DIGESTS, *_SIZES)):
             yield named, data
@@ -196,11 +201,8 @@ def _entries(data: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- any JSO
                 yield key, {"sha256": value}
             elif isinstance(value, dict) and "." in key and any(name in value for name in (*_DIGESTS, *_SIZES)):
                 yield key, value
-            elif isinstance(value, dict | list):
-                yield from _entries(value)
-    elif isinstance(data, list):
-        for each in data:
-            yield from _entries(each)
+            else:
+                waiting.append(value)
 
 
 def listed_files(tree: Tree, path: str) -> Iterator[Listed]:

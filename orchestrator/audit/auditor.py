@@ -15,6 +15,7 @@ from orchestrator.audit.logs import Run
 from orchestrator.audit.passages import Passage, named_hubs, read_passages
 from orchestrator.audit.surroundings import ARTIFACT, Around, look_around
 from orchestrator.audit.trees import Tree
+from orchestrator.errors import GitError
 from orchestrator.layout import MANIFEST
 from orchestrator.records.claims import ClaimKind, Said, read_claims
 from orchestrator.records.text import Problem
@@ -100,8 +101,7 @@ class _Auditor:
         """Return the folders that a line is bound to: what it names itself, or else what its passage names."""
         item = passage.hubs[0][0] if passage.hubs else ""
         own = [folder for hub in named_hubs(line, item) for folder in self.tree.find_hub(hub)]
-        named = [folder for hub in passage.hubs for folder in self.tree.find_hub(hub)]
-        return own or [*named, *(folder for folder in passage.folders if folder in self.tree.folders and "/" in folder)]
+        return own or [folder for hub in passage.hubs for folder in self.tree.find_hub(hub)]
 
     def judge(self) -> Iterator[Audited]:
         for passage in self.passages:
@@ -288,5 +288,9 @@ def audit_tree(tree: Tree, history: History, *, only: str | None = None, root: s
         How the tree is called; by default its path.
     """
     auditor = _Auditor(tree, history, tuple(read_passages(tree, only=only)))
-    claims = (*_not_theirs(list(auditor.judge())), *history.judge_turns())
-    return Audit(root or str(tree.root), claims, tuple(tree.problems), len(tree.hubs))
+    claims = _not_theirs(list(auditor.judge()))
+    try:
+        claims += history.judge_turns()
+    except GitError as error:
+        tree.note(".git", "a whole repository", str(error), 0)
+    return Audit(root or str(tree.root), tuple(claims), tuple(tree.problems), len(tree.hubs))

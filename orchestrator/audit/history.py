@@ -83,7 +83,11 @@ class History:
         return self._known[word]
 
     def _ask(self, name: str) -> Found | None:
-        return self.git.kept.ask(name) if self.git and self.git.kept else None
+        try:
+            return self.git.kept.ask(name) if self.git and self.git.kept else None
+        except GitError as error:
+            self.why = f"its repository is damaged: {error}"
+            return None
 
     def _turns(self) -> Iterator[_Turn]:
         if self.git is None:
@@ -122,9 +126,10 @@ class History:
 
     def _judge_tree(self, turn: _Turn) -> Audited:
         """Judge that between the tree that was measured and the commit only the harness's own paths differ."""
-        measured = turn.trailers["Verified-Tree"]
-        if self.git is None or self.git.kept is None or not self._ask(f"{measured}^{{tree}}"):
+        found = self._ask(f"{turn.trailers['Verified-Tree']}^{{tree}}")
+        if self.git is None or self.git.kept is None or found is None:
             return turn.audited("Verified-Tree", Judgement.UNVERIFIABLE, "the tree is not in this repository any more")
+        measured = found.id
         owned, hub = self._owned(turn), turn.trailers["Hub"]
         changed = [path for path in self.git.kept.differing(measured, turn.tree) if not path.startswith(hub)]
         other = [path for path in changed if path not in owned or not self._only_ticks(turn, measured, path)]
@@ -172,16 +177,16 @@ def _judge_measured(turn: _Turn, measured: dict[str, Any], text: str, path: str)
     def judge(*, holds: bool) -> Judgement:
         return Judgement.CONFIRMED if holds else Judgement.CONTRADICTED
 
-    rows = [row for row in measured.get("rows") or () if isinstance(row, dict)]
-    runs = [
-        run for run in (*(measured.get("tests") or ()), *(row.get("tests") for row in rows)) if isinstance(run, dict)
-    ]
-    verified = {row.get("row") for row in rows if row.get("verdict") == "verified"}
+    tests, rows = (measured[key] if isinstance(measured.get(key), list) else [] for key in ("tests", "rows"))
+    rows = [row for row in rows if isinstance(row, dict)]
+    runs = [run for run in (*tests, *(row.get("tests") for row in rows)) if isinstance(run, dict)]
+    verified = {str(row.get("row")) for row in rows if row.get("verdict") == "verified"}
     criteria = set(filter(None, turn.trailers.get("Criteria", "none").replace("none", "").split(", ")))
-    known = ", ".join(sorted(map(str, verified))) or "none"
+    known = ", ".join(sorted(verified)) or "none"
     yield turn.audited("Criteria", judge(holds=criteria <= verified), "", fact("verdict", f"verified: {known}"))
     names = ("passed", "failed", "skipped", "collected")
-    whole = Tally.sum(Tally(**{name: int(run.get(name) or 0) for name in names}) for run in runs) if runs else Tally()
+    numbers = [{name: run[name] for name in names if isinstance(run.get(name), int)} for run in runs]
+    whole = Tally.sum(Tally(**counts) for counts in numbers) if runs else Tally()
     said = [each for each in read_claims(turn.trailers.get("Tests", "")) if each.kind is ClaimKind.COUNTS]
     if said:
         right = all(agrees(each, whole) for each in said)

@@ -1,4 +1,4 @@
-"""What pytest and unittest printed, scraped: every run in a log, with the line that sums it up."""
+"""What pytest printed, scraped: every run in a log, with the line that sums it up."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ _LINE = re.compile(
     | SKIPPED\ \[\d+\]\ (?P<file_skipped>[^\s:]+\.py):.*
     | (?P<file>[^\s:<>]+\.py)\ [.FEsxXR]+(?:\ +\[\ *\d+%\])?\r?
     | \ *<Module\ '?(?P<module>[^>']+\.py)'?>.*
-    | Ran\ (?P<ran>\d+)\ tests?\ in\ .*
-    | (?P<verdict>OK|FAILED)(?:\ \((?P<verdict_counts>[^)]*)\))?\r?
     | [ \t]*(?:exit[_\ ]?(?:code|status)|return[_\ ]?code|rc)\s*[=:]\s*(?P<code>\d{{1,3}})\s*
     )$""",
     re.MULTILINE | re.VERBOSE | re.IGNORECASE,
@@ -83,7 +81,6 @@ class _Open:
         self.outcomes: dict[str, str] = {}
         self.files: set[str] = set()
         self.listed = False
-        self.unittest = 0
 
     def cut(self, path: str) -> Run:
         """Close a run without an end: its counts are known where each test that was collected has its outcome."""
@@ -101,13 +98,6 @@ def _named(text: str) -> dict[str, int]:
     names = {"error": "errors"}
     found = {names.get(name.lower(), name.lower()): int(number) for number, name in _COUNTED.findall(text)}
     return {name: number for name, number in found.items() if name in Tally.__dataclass_fields__}
-
-
-def _unittest(ran: int, told: str) -> dict[str, int]:
-    parts = {key.strip(): int(number) for key, number in re.findall(r"([a-z ]+)=(\d+)", told)}
-    bad = {"failed": parts.get("failures", 0), "errors": parts.get("errors", 0), "skipped": parts.get("skipped", 0)}
-    bad["xfailed"] = parts.get("expected failures", 0)
-    return {**bad, "collected": ran, "passed": ran - sum(bad.values())}
 
 
 def _take(run: _Open, match: re.Match[str]) -> None:
@@ -154,11 +144,6 @@ def read_log(text: str, path: str) -> Iterator[Run]:
             run.deselected = int(away[1]) if away else run.deselected
             run.collected = int(match["some"]) if match["some"] else found or (run.collected if run.listed else 0)
             yield run.end(path, number, _named(match["which"]), whole=True)
-            run = None
-        elif match["ran"]:
-            run.unittest, run.line = int(match["ran"]), number
-        elif match["verdict"] and run.unittest:
-            yield run.end(path, run.line, _unittest(run.unittest, match["verdict_counts"] or ""), whole=True)
             run = None
         else:
             _take(run, match)

@@ -35,8 +35,6 @@ class Passage:
     ----------
     hubs : tuple
         The hubs it names, each by item and stamp; its own place, where it lies in one.
-    folders : tuple of str
-        Other folders it names as its artifacts.
     piece : Piece or None
         An entry of a memory, as it was read.
     shown : frozenset of int
@@ -47,7 +45,6 @@ class Passage:
     kind: str
     lines: tuple[tuple[int, str], ...]
     hubs: tuple[_Hub, ...] = ()
-    folders: tuple[str, ...] = ()
     stamp: str = ""
     piece: Piece | None = None
     shown: frozenset[int] = frozenset()
@@ -81,16 +78,10 @@ def _prose(lines: list[tuple[int, str]]) -> tuple[tuple[tuple[int, str], ...], f
 def _passage(path: str, kind: str, piece: Piece, lines: list[tuple[int, str]], here: tuple[_Hub, ...]) -> Passage:
     text = "\n".join(line for _, line in lines)
     item = piece.ids[-1] if piece.ids else PurePosixPath(path).parent.name
-    folders = tuple(
-        match[0].rstrip("/")
-        for value in piece.values("artifacts")
-        for match in _PATH.finditer(value)
-        if not hub_of(match[0])
-    )
     stamp = piece.stamp or (found[0] if (found := _STAMP.search(text[:80])) else "")
     owned = piece if kind == "memory" else None
     prose, shown = _prose(lines)
-    return Passage(path, kind, prose, (*named_hubs(text, item), *here), folders, stamp, owned, shown)
+    return Passage(path, kind, prose, (*named_hubs(text, item), *here), stamp, owned, shown)
 
 
 def _numbered(text: str, first: int) -> list[tuple[int, str]]:

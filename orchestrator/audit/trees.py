@@ -6,13 +6,17 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator.records.text import Problem, decode
 
 __all__ = ["Tree", "hub_of"]
+
+_T = TypeVar("_T")
 
 _LIMIT = 16_000_000  # what is larger is named, not read
 _HASH_LIMIT = 1_000_000_000
@@ -138,10 +142,14 @@ class Tree:
         if self.files.get(path, 0) > _LIMIT:
             self.note(path, f"at most {_LIMIT // 1_000_000} MB", f"{self.files[path] // 1_000_000} MB: it was not read")
             return None
+        return self._with(path, lambda stream: stream.read(_LIMIT + 1))
+
+    def _with(self, path: str, read: Callable[[BufferedReader], _T]) -> _T | None:
+        """Read an ordinary file of the tree; None where that cannot be done, which is told in `problems`."""
         try:
             number = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(number, "rb") as stream:  # noqa: PTH123 -- it is open already
-                return stream.read(_LIMIT + 1) if stat.S_ISREG(os.fstat(number).st_mode) else None
+                return read(stream) if stat.S_ISREG(os.fstat(number).st_mode) else None
         except OSError as error:
             self.note(path, "a file that can be read", error.strerror or str(error))
             return None
@@ -159,12 +167,4 @@ class Tree:
         """Return the SHA-256 of a file in hex; None where it cannot be read."""
         if self.files.get(path, _HASH_LIMIT + 1) > _HASH_LIMIT:
             return None
-        if path in self._read or self.files[path] <= _LIMIT:
-            data = self.read(path)
-            return None if data is None else hashlib.sha256(data).hexdigest()
-        try:
-            with (self.root / path).open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            self.note(path, "a file that can be read", error.strerror or str(error))
-            return None
+        return self._with(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())

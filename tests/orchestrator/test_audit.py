@@ -94,7 +94,6 @@ def of(found: dict[str, Any], kind: str = "counts") -> list[str]:
         ("All mapped tests pass.", {"pytest.log": GREEN}, "confirmed"),
         ("3 passed.", {"results.json": '{"passed": 3, "failed": 0, "collected": 3}'}, "confirmed"),
         ("3 passed.", {"report.json": '{"exitcode": 0, "summary": {"passed": 3, "total": 3}}'}, "confirmed"),
-        ("3 passed.", {"run.log": "...\n" + "-" * 70 + "\nRan 3 tests in 0.001s\n\nOK\n"}, "confirmed"),
         ("3 passed.", {"pytest.log": MIXED}, "contradicted"),
         ("All mapped tests pass.", {"pytest.log": MIXED}, "contradicted"),
         ("4 passed.", {"pytest.log": GREEN}, "contradicted"),
@@ -648,6 +647,32 @@ def test_trailers_are_held_against_tree_manifest_and_measurement(
     assert {claim["text"].partition(":")[0] for claim in turns if claim["judgement"] == "contradicted"} == contradicted
     assert len(turns) == 5
     assert found["code"] == int(bool(contradicted))
+
+
+def test_trailers_and_measurements_that_are_nonsense_are_judged_all_the_same(
+    measured_project: Project, audit: Callable[..., dict[str, Any]]
+) -> None:
+    deep = '{"files": ' + "[" * 800 + "]" * 800 + "}"
+    for name, text in {"measured.json": '{"tests": 3, "rows": [1, {"row": []}]}', "manifest.json": deep}.items():
+        measured_project.write(HUB + name, text)
+    measured_project.commit(TURN.format(tests="3/3 passed", tree="HEAD", hub=HUB))
+    found = audit(measured_project.root)
+    assert "contradicted" in of(found, "turn")
+    assert found["code"] == 1
+
+
+def test_a_damaged_repository_is_told_and_bears_nothing_out(
+    measured_project: Project, audit: Callable[..., dict[str, Any]]
+) -> None:
+    commit_turn(measured_project)
+    first = measured_project.git("rev-list", "--max-parents=0", "HEAD")
+    lost = measured_project.root / ".git" / "objects" / first[:2] / first[2:]
+    lost.chmod(0o644)
+    lost.write_bytes(b"damaged")
+    write(measured_project.root, {"galph_memory.md": entry(f"- Commit {first[:8]} landed")})
+    found = audit(measured_project.root)
+    assert of(found, "commit") == ["unverifiable"]
+    assert [problem["path"] for problem in found["problems"]] == [".git"]
 
 
 def test_a_run_of_the_loop_bears_out_all_it_says(
