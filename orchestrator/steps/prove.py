@@ -16,7 +16,7 @@ from orchestrator.evidence.testwise import suspicions
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import Facts, PathChange, PathClass, Role, TestRun, TurnRecord, Verdict
-from orchestrator.layout import MANIFEST, plan_path, summary_path
+from orchestrator.layout import LEDGER, MANIFEST, plan_path, summary_path
 from orchestrator.policy.dwell import Fate, fate_of
 from orchestrator.policy.fences import classify
 from orchestrator.policy.progress import Judgement, false_claims, gained_by_tests, judge_engineer, judge_handoff
@@ -110,13 +110,16 @@ def _knows(turn: Turn) -> Callable[[str], bool]:
 
 
 def _with_review_held(turn: Turn) -> Turn:
-    """Hold a supervisor's new entry against the last engineer turn; what is wrong in it is told and nothing else."""
+    """Hold what a supervisor wrote anew in memory and ledger against the last engineer turn; what is wrong is told."""
     last = next((past for past in reversed(turn.state.turns) if past.role is Role.ENGINEER), None)
     if turn.entry is None or last is None:
         return turn
     tests, rows = read_measured(turn.session.worktree.git, last)
     text = "\n".join(filter(None, (turn.entry.title, turn.entry.body, turn.entry.next_bullet)))
-    claims = check_claims(enumerate(text.split("\n"), 1), "new entry", tests, rows, _knows(turn))
+    before, ledger = turn.base_text(LEDGER).rstrip("\n"), turn.text(LEDGER)
+    said = (("new entry", text), ("new item", ledger[len(before) :] if ledger.startswith(before) else ""))
+    lines = ((name, enumerate(part.split("\n"), 1)) for name, part in said)
+    claims = tuple(claim for name, part in lines for claim in check_claims(part, name, tests, rows, _knows(turn)))
     found = turn.session.config.rulebook.held(false_claims(claims, "CLAIM-REVIEW"), Severity.REPORT)
     told = tuple(claim.text for claim in found)
     return replace(turn, facts=replace(turn.facts, claims=claims, told=(*turn.facts.told, *told)))

@@ -461,6 +461,10 @@ def galph():
     if facts["iteration"] == 2:
         before, mark, after = (work / "galph_memory.md").read_text().rpartition("**Focus selection:**")
         write("galph_memory.md", before + "All mapped tests pass. " + mark + after)
+        ledger = (work / "docs/fix_plan.md").read_text()
+        new = "\\n### [NEW-A-001] new\\n- Depends on: None\\n- Priority: Low\\n- Status: pending\\n"
+        new += "- Owner/Date: galph, 2 passed\\n"
+        write("docs/fix_plan.md", ledger + new)
 
 def ralph():
     write("calc.py", "def mean(values):\\n    return {{}}\\n".format(facts["iteration"]))
@@ -472,6 +476,7 @@ def ralph():
     prompts = seen.read_text().split("\f")
     assert "Your last entry was wrong" not in prompts[1]
     assert "Your last entry was wrong: claimed 'All mapped tests pass'; measured" in prompts[2]
+    assert "Your last entry was wrong: claimed '2 passed'; measured" in prompts[2]
     assert "[CLAIM-REVIEW]" in prompts[2]
 
 
