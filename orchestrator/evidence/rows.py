@@ -51,7 +51,8 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
     folders = {"hub": str(inputs.hub), "artifacts": str(inputs.artifacts)}
     argv, environment = resolve_command(words_of((row.recheck if inputs.saved else row.run) or ""), folders)
     notes = bench.scratch / "origins"
-    env = {**bench.environment, **_noting_origins(bench, notes), **environment}
+    env = {**bench.environment, **environment}
+    env["PYTHONPATH"] = f"{_noting_origins(bench, notes)}{os.pathsep}{env['PYTHONPATH']}"
     sandbox = bench.sandbox.opened(read=[inputs.artifacts], write=[inputs.hub, notes])
     result = run_child(
         sandbox.wrap(argv, bench.checkout.root, env),
@@ -75,8 +76,8 @@ def _run_command(row: Row, bench: TestBench, inputs: RowInputs) -> tuple[int | N
     return 0, "; ".join(found)
 
 
-def _noting_origins(bench: TestBench, folder: Path) -> Mapping[str, str]:
-    """Prepare a folder in which Python processes note what they import from elsewhere; what leads them there."""
+def _noting_origins(bench: TestBench, folder: Path) -> Path:
+    """Prepare a folder that has Python processes, on whose path it is, note what they import from elsewhere."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(Path(__file__).with_name("origins.py"), folder / "sitecustomize.py")
@@ -84,7 +85,7 @@ def _noting_origins(bench: TestBench, folder: Path) -> Mapping[str, str]:
     record.touch()
     asked = {"root": str(bench.checkout.root), "started": time.time(), "record": str(record)}
     (folder / "origins.json").write_text(json.dumps(asked), encoding="utf-8")
-    return {"PYTHONPATH": f"{folder}{os.pathsep}{bench.environment['PYTHONPATH']}"}
+    return folder
 
 
 def _why_tests_do_not_pass(tests: TestRun) -> str:

@@ -197,7 +197,7 @@ def causes_of(bench: TestBench, nodes: Collection[str], paths: Sequence[str], tr
 
 
 def _is_source(path: str, root: Path) -> bool:
-    return Path(path).is_relative_to(root) and not path.endswith(".pyc")
+    return Path(path).resolve().is_relative_to(root.resolve()) and not path.endswith(".pyc")
 
 
 def _xml_counts(junit: Path) -> dict[str, int] | None:

@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -23,6 +23,7 @@ from _pytest.unittest import TestCaseFunction
 __all__ = ["Witness", "start"]
 
 _HEAP_TYPE = 1 << 9  # of `type.__flags__`: made by a class statement
+_BASES = (object, float, int, complex, str, tuple, list, dict)
 _TELLS_OF_FRAMES = ("traceback.py", "warnings.py", "logging/__init__.py")
 _MODULE_OF_FRAMES = "getframeinfo"
 
@@ -32,11 +33,11 @@ class Witness:
 
     def __init__(self, root: str) -> None:
         self.root = root + os.sep
-        self._started = time.time()
-        self._trusted = origins.trusted(root)
+        self._trust = origins.Trust(root, time.time())
         self._files: set[str] = set()
         self._expected: set[str] = set()
         self._ended: set[str] = set()
+        self._liars: dict[str, str] = {}
         self.reads: dict[str, str] = {}
 
     def pytest_itemcollected(self, item: Any) -> None:  # noqa: ANN401 -- pytest's own types change
@@ -59,6 +60,7 @@ class Witness:
         def watched(*arguments: object, **named: object) -> object:
             result = test(*arguments, **named)
             self._ended.add(node)
+            self._find_liars(child for base in _BASES for child in type.__subclasses__(base))
             return result
 
         pyfuncitem.obj = watched
@@ -86,12 +88,21 @@ class Witness:
         """Return the tests that are said to have passed, and whose function did not come to its end."""
         return [n for n, outcome in outcomes.items() if outcome == "passed" and n in self._expected - self._ended]
 
+    def _find_liars(self, classes: Iterable[type]) -> None:
+        for cls in classes:
+            if "__eq__" in cls.__dict__ and (file := self._file_of(cls)) and _lies(cls):
+                self._liars[cls.__qualname__] = file
+
     def liars(self) -> dict[str, str]:
-        """Return the classes of the checkout that say they equal anything, with their file."""
-        return {cls.__qualname__: file for cls in set(_classes(object)) if (file := self._file_of(cls)) and _lies(cls)}
+        """Return the classes of the checkout that say they equal anything, with their file.
+
+        One that is made while a test runs may be gone again: plain ones are looked at after every test.
+        """
+        self._find_liars(set(_classes(object)))
+        return self._liars
 
     def _file_of(self, cls: type) -> str:
-        code = getattr(cls.__dict__.get("__eq__"), "__code__", None)
+        code = getattr(cls.__dict__["__eq__"], "__code__", None)
         file = code.co_filename if code else ""
         return file if file.startswith(self.root) else ""
 
@@ -100,9 +111,8 @@ class Witness:
         found = {}
         for name, module in list(sys.modules.items()):
             named = getattr(module, "__file__", None)
-            file = os.path.realpath(named) if named else self.root  # what is built in has no file
-            if not file.startswith(self._trusted) and origins.is_older(file, self._started):
-                found[name] = file
+            if named and self._trust.is_foreign(named):  # what is built in has no file
+                found[name] = os.path.realpath(named)
         return found
 
 

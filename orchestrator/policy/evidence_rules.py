@@ -11,7 +11,8 @@ EVIDENCE_RULES = (
         "EVIDENCE-ORIGIN",
         Severity.DISCOUNT,
         "Code under test is source of the checkout, or was installed before.",
-        "bring the code into the repository, or declare the package",
+        "bring the code into the repository, put its folder on the path (`pythonpath` of pytest, `PYTHONPATH=src` in a "
+        "row), or install the package",
         "tests that passed with another copy of the code than the one that was committed",
         fixed=True,
     ),

@@ -88,10 +88,13 @@ def run(tmp_path: Path) -> Run:
     """One run of the tests on a repository of these files."""
 
     def make(files: Mapping[str, str], rules: Mapping[str, str] | None = None) -> TestRun:
+        elsewhere = str(tmp_path / "elsewhere")
         root, checkout = tmp_path / "repository", tmp_path / ".orchestrator" / "check out"
         for path, text in {"tests/test_calc.py": TEST, "calc.py": RIGHT, **files}.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text.replace("{elsewhere}", str(tmp_path / "elsewhere")))
+            (root / path).write_text(
+                text.replace("{elsewhere}", elsewhere).replace("{around}", f"{checkout}/../../elsewhere")
+            )
         user = ["-c", "user.name=u", "-c", "user.email=u@localhost"]
         for command in (["init", "-q"], ["add", "-A"], [*user, "commit", "-qm", "start"]):
             subprocess.run(["git", *command], cwd=root, check=True)
@@ -134,6 +137,7 @@ EARLY = "the test process ended with code 0 before its tests did"
         ),
         ({"calc.py": READING}, "EVIDENCE-BLIND", "calc.py: reads the test tests/test_calc.py"),
         ({"calc.py": IMPORTING}, "EVIDENCE-ORIGIN", "not imported from the checkout: really from "),
+        ({"calc.py": IMPORTING.replace("{elsewhere}", "{around}")}, "EVIDENCE-ORIGIN", "checkout: really from "),
         ({"calc.py": REWRITING}, "EVIDENCE-ORIGIN", "calc.py: rewritten while the tests ran"),
         ({"calc.py": FORGING + WRONG}, "", EARLY),
         ({"calc.py": "import os\ndef mean(values):\n    os._exit(0)\n"}, "", EARLY),
@@ -149,6 +153,7 @@ EARLY = "the test process ended with code 0 before its tests did"
         "restoring",
         "reading",
         "elsewhere",
+        "around",
         "rewritten",
         "forged",
         "silent end",
