@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,14 @@ def main() -> int:
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder))
     import orchestrator_probe  # type: ignore[import-not-found]  # noqa: PLC0415 -- lies beside the copy of this file
+    import orchestrator_origins  # type: ignore[import-not-found]  # noqa: PLC0415 -- as above
     import orchestrator_witness  # type: ignore[import-not-found]  # noqa: PLC0415 -- as above
     import pytest  # noqa: PLC0415 -- from the harness's own environment
 
     asked = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     checkout, *arguments = sys.argv[1:]
-    witness = orchestrator_witness.start(checkout)
+    witness = orchestrator_witness.start(checkout, orchestrator_origins.Trust(checkout, time.time()))
     sys.path[0] = checkout
     watch = _watch(folder / "watch" / "sitecustomize.py")
     return int(pytest.main(arguments, plugins=[orchestrator_probe.Probe(asked, witness), witness, *watch]))

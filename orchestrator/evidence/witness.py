@@ -11,12 +11,10 @@ import functools
 import inspect
 import os
 import sys
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-import orchestrator_origins as origins  # type: ignore[import-not-found]  # lies beside this file's copy
 import pytest
 from _pytest.unittest import TestCaseFunction
 
@@ -31,9 +29,9 @@ _MODULE_OF_FRAMES = "getframeinfo"
 class Witness:
     """Notes of one pytest process; paths are absolute."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, trust: Any) -> None:  # noqa: ANN401 -- lies beside this file's copy
         self.root = root + os.sep
-        self._trust = origins.Trust(root, time.time())
+        self._trust = trust
         self._files: set[str] = set()
         self._expected: set[str] = set()
         self._ended: set[str] = set()
@@ -132,8 +130,8 @@ def _lies(cls: type) -> bool:
         return False
 
 
-def start(root: str) -> Witness:
-    """Begin to take notes in this process."""
-    witness = Witness(root)
+def start(root: str, trust: Any) -> Witness:  # noqa: ANN401 -- as above
+    """Begin to take notes in this process; `trust` tells code from elsewhere."""
+    witness = Witness(root, trust)
     sys.addaudithook(witness.see)
     return witness
