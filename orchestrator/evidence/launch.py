@@ -32,8 +32,8 @@ def main() -> int:
     """Import runner and plugin, then put the checkout on the path."""
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder))
-    import orchestrator_probe  # type: ignore[import-not-found]  # noqa: PLC0415 -- lies beside the copy of this file
-    import orchestrator_origins  # type: ignore[import-not-found]  # noqa: PLC0415 -- as above
+    import orchestrator_origins  # type: ignore[import-not-found]  # noqa: PLC0415 -- lies beside the copy of this file
+    import orchestrator_probe  # type: ignore[import-not-found]  # noqa: PLC0415 -- as above
     import orchestrator_witness  # type: ignore[import-not-found]  # noqa: PLC0415 -- as above
     import pytest  # noqa: PLC0415 -- from the harness's own environment
 
