@@ -26,6 +26,7 @@ _Hub = tuple[str, str]
 
 _SEVERAL = 3
 _AGENTS = "/agent/"
+_HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{7,40}(?![0-9a-f])")
 _DIGEST = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})(?![0-9a-f])")
 _TELLING = 5  # a smaller count alone is found in some hub or other
 _RESET = re.compile(r"\breset\b", re.IGNORECASE)
@@ -104,6 +105,7 @@ class _Auditor:
         return own or [folder for hub in passage.hubs for folder in self.tree.find_hub(hub)]
 
     def judge(self) -> Iterator[Audited]:
+        self.history.look_up(word for passage in self.passages for word in _HEX.findall(passage.text))
         for passage in self.passages:
             yield from self.of_passage(passage)
         yield from self.of_manifests()

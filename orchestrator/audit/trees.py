@@ -167,4 +167,7 @@ class Tree:
         """Return the SHA-256 of a file in hex; None where it cannot be read."""
         if self.files.get(path, _HASH_LIMIT + 1) > _HASH_LIMIT:
             return None
+        known = self._read.get(path)
+        if known is not None:
+            return hashlib.sha256(known).hexdigest()
         return self._with(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())

@@ -188,7 +188,8 @@ def _groups(text: str) -> Iterator[tuple[int, int, dict[str, int], bool]]:
             groups.append((start, end, counts, {sort}))
     counted = bool(_EVERY.search(text)) or any({"", "part"} & sorts for *_, sorts in groups)
     for start, end, counts, sorts in groups:
-        whole = {"passed", "collected", "tests"} & counts.keys() or "test" in text[start : end + 6].lower()
+        whole = {"passed", "collected", "tests"} & counts.keys() or counts == {"failed": 0}
+        whole = whole or "test" in text[start : end + 6].lower()
         if ({"", "part"} & sorts or ("ratio" in sorts and counted)) and counts.keys() != {"errors"}:
             yield start, end, counts, "part" in sorts or not whole
 
