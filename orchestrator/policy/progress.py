@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.facts import Claim, Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 
-__all__ = ["Judgement", "false_claims", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff"]
+__all__ = ["Judgement", "false_claims", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff", "to_beat"]
 
 _VALUES_SHOWN = 3
 _GAIN = re.compile(r"\S+ verified\b|\d+ → \d+ failing|production code changed and \d+ mapped tests pass|new tests? ")
@@ -36,6 +36,26 @@ def gained_by_tests(turns: Iterable[TurnRecord]) -> bool:
     """Whether the last progress of an item was a test alone; the next one has to be more than that."""
     last = next((turn for turn in reversed(list(turns)) if turn.role is Role.ENGINEER and turn.progress), None)
     return last is not None and all(r.startswith(_BY_TESTS) for r in last.reasons if is_gain(r))
+
+
+def to_beat(turns: Iterable[TurnRecord], allowed: int) -> int | None:
+    """Return how many failing tests and rows an item has to get below, None while it need not.
+
+    It has to after `allowed` turns of progress since a row was last verified, or since fewer tests failed than ever:
+    anybody can go on changing code that a test of their own executes.
+    """
+    least, count = None, 0
+    for turn in turns:
+        failing = len(turn.failing)
+        if turn.role is not Role.ENGINEER:
+            continue
+        if turn.verified:
+            least, count = None, 0
+            continue
+        fewer = least is not None and failing < least
+        least = failing if least is None else min(least, failing)
+        count = 0 if fewer else count + turn.progress
+    return least if count >= allowed else None
 
 
 def judge_handoff(facts: Facts, verdict: Verdict) -> Judgement:
@@ -143,17 +163,26 @@ def _excused(facts: Facts) -> list[str]:
 
 
 def judge_engineer(
-    facts: Facts, failing_before: Collection[str], rulebook: Rulebook, *, tests_again: bool = False
+    facts: Facts,
+    failing_before: Collection[str],
+    rulebook: Rulebook,
+    *,
+    tests_again: bool = False,
+    must_beat: int | None = None,
 ) -> Judgement:
     """Judge an engineer's turn.
 
     Newly verified rows are progress; so is a production diff that shrinks the set of failing tests, or that mapped
-    tests execute and pass; so is a new test alone, once (`tests_again` tells that it would be twice). A contradicted
-    claim takes back everything but verified rows: those the harness measured itself.
+    tests execute and pass; so is a new test alone, once (`tests_again` tells that it would be twice). Without a
+    verified row fewer than `must_beat` tests and rows may be failing, where that is asked for (see `to_beat`). A
+    contradicted claim takes back everything but verified rows: those the harness measured itself.
     """
     failing = _failing(facts)
     verified = tuple(r.row for r in facts.rows if r.verdict is RowVerdict.VERIFIED)
     found = [*_by_code(facts, failing, failing_before), *_by_tests(facts, again=tests_again)]
+    if must_beat is not None and len(failing) >= must_beat:
+        late = breach("PROGRESS-CRITERION", f"no row verified for long, and no fewer than {must_beat} failing")
+        found = [(gain, against or late) for gain, against in found]
     gains = [_shown(r) for r in facts.rows if r.verdict is RowVerdict.VERIFIED]
     gains += [gain for gain, against in found if not against or not rulebook.held([against], Severity.DISCOUNT)]
     against = [against for _, against in found if against]

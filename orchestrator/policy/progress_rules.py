@@ -57,6 +57,13 @@ PROGRESS_RULES = (
         "26 loops with a new passing test each, and nothing to test",
     ),
     Rule(
+        "PROGRESS-CRITERION",
+        Severity.DISCOUNT,
+        "Code and tests without a criterion are progress for as many turns as an item may stand still, and no more.",
+        "make a row hold, or mend more of its tests; or let a person `clear` the item",
+        "a line changed in every loop, in a function whose test was green before and after",
+    ),
+    Rule(
         "PROGRESS-AGAIN",
         Severity.DISCOUNT,
         "Tests alone are not the progress of an item twice in a row.",

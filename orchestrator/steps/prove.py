@@ -17,9 +17,16 @@ from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
 from orchestrator.facts import Facts, PathChange, PathClass, Role, TestRun, TurnRecord, Verdict
 from orchestrator.layout import LEDGER, MANIFEST, plan_path, summary_path
-from orchestrator.policy.dwell import Fate, fate_of
+from orchestrator.policy.dwell import Fate, fate_of, limits_of
 from orchestrator.policy.fences import classify
-from orchestrator.policy.progress import Judgement, false_claims, gained_by_tests, judge_engineer, judge_handoff
+from orchestrator.policy.progress import (
+    Judgement,
+    false_claims,
+    gained_by_tests,
+    judge_engineer,
+    judge_handoff,
+    to_beat,
+)
 from orchestrator.policy.rules import Severity, breach
 from orchestrator.policy.signatures import is_announced, signatures_of
 from orchestrator.records.handoff import announced_failures, reruns
@@ -215,6 +222,7 @@ def _judge_work(turn: Turn) -> Turn:
         known.failing,
         turn.session.config.rulebook,
         tests_again=gained_by_tests(known.turns),
+        must_beat=to_beat(known.turns[known.retried :], limits_of(turn.item)[1]),
     )
     fate = fate_of(
         turn.item,

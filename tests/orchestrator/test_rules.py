@@ -82,6 +82,8 @@ PROOFS = {
     "PROGRESS-CODE": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-EXECUTED": (PROGRESS_FIRES, PROGRESS_SILENT),
     "PROGRESS-TESTS": (PROGRESS_FIRES, PROGRESS_SILENT),
+    "PROGRESS-CRITERION": (f"{TESTS}/policy/test_progress.py::test_code_without_a_criterion_is_progress_for_a_while",)
+    * 2,
     "PROGRESS-AGAIN": (PROGRESS_FIRES, PROGRESS_SILENT),
     "HANDOFF-SELECTION": (f"{DWELL}::test_of_two_supervisor_turns_in_a_row_one_hands_work_over",) * 2,
     "DWELL-CRITERION": (f"{DWELL}::test_an_item_that_stands_still_needs_work_on_an_open_criterion",) * 2,

@@ -20,7 +20,7 @@ from orchestrator.facts import (
     TurnRecord,
     Verdict,
 )
-from orchestrator.policy.progress import Judgement, gained_by_tests, is_gain, judge_engineer
+from orchestrator.policy.progress import Judgement, gained_by_tests, is_gain, judge_engineer, to_beat
 from orchestrator.policy.rules import Rulebook
 from orchestrator.policy.signatures import is_announced, masked, repeated, signatures_of
 
@@ -184,3 +184,19 @@ def test_what_the_machine_lacks_has_no_signature() -> None:
     excused = {"t::0": "environment: no lib", "t::1": "pre-existing: so"}
     run = run_of(0, 3, causes={"t::1": "A: 1", "t::2": "B: 2"}, excused=excused)
     assert signatures_of(replace(CODE, tests=(run, run))) == ("t::1: A: <number>", "t::2: B: <number>")
+
+
+def test_code_without_a_criterion_is_progress_for_a_while() -> None:
+    churn = replace(turn(True, "production code changed and 1 mapped tests pass"), failing=("row A1", "t::1"))
+    idle = replace(churn, progress=False)
+    assert to_beat([churn] * 3, 4) is None
+    assert to_beat([churn, idle] * 4, 4) == 2
+    fewer, verified = replace(churn, failing=("row A1",)), replace(churn, verified=("A1",))
+    assert to_beat([*[churn] * 4, fewer, churn], 4) is None
+    assert to_beat([*[churn] * 4, verified, churn], 4) is None
+    facts = replace(CODE, tests=(run_of(4, 0),), rows=(RowResult("A1", RowVerdict.FAILED, "2 failing"),))
+    late = judge_engineer(facts, (), Rulebook(), must_beat=1)
+    assert not late.progress
+    assert "[PROGRESS-CRITERION]" in str(late.reasons)
+    assert judge_engineer(facts, (), Rulebook(), must_beat=2).progress
+    assert judge_engineer(facts, (), Rulebook({"PROGRESS-CRITERION": "report"}), must_beat=1).progress
