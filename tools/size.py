@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["Module", "check_sizes", "count_logical_lines", "main", "measure", "render_table"]
 
 MODULE_LOGICAL, MODULE_RAW, MODULE_NAMES = 300, 500, 15
-PACKAGE_LOGICAL = {"orchestrator": 12_000, "ptycho": 12_000, "ptycho_torch": 200}
+PACKAGE_LOGICAL = {"orchestrator": 13_000, "ptycho": 12_000, "ptycho_torch": 200}
 
 _NOT_CODE = {
     tokenize.COMMENT,
