@@ -168,7 +168,6 @@ def open_session(
     """
     for name in (config.supervisor, config.engineer, config.reviewer):
         check_agent(name, config)
-    sandbox = find_sandbox(config, workspace.git)
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -179,6 +178,7 @@ def open_session(
         stack.enter_context(_named_disk(workspace))
         workspace.make_home()
         stack.enter_context(hold_lock(workspace.lock_path, holder=holder))
+        sandbox = find_sandbox(config, workspace.git, workspace.home)
         journal = stack.enter_context(Journal.open(workspace.journal_path))
         stack.callback(live.close)
         for pid, identity in fold(journal.events).harness:  # before anything is read that they may still write

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.config import Config, child_environment
+from orchestrator.config import Config, child_environment, known_secrets
 from orchestrator.errors import ConfigError
 from orchestrator.git import Git
 from orchestrator.process import Limits, last_line, run_child
+from orchestrator.secrets import redact
 
 __all__ = ["NO_SANDBOX", "Sandbox", "find_sandbox"]
 
@@ -46,6 +47,8 @@ class Sandbox:
         The user's checkout: an empty folder but for what below it is named under `read` or `write`.
     read, write : tuple of Path
         What is there beside the system, to be read, and to be written too; what does not exist is left out.
+    masks : tuple of pairs of Path
+        Files that are shown in place of others: the one behind, the one in front.
     network : bool
         Whether the child shares the machine's network; otherwise it has an empty one of its own.
     """
@@ -55,6 +58,7 @@ class Sandbox:
     hidden: Path | None = None
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
+    masks: tuple[tuple[Path, Path], ...] = ()
     network: bool = False
 
     def opened(self, *, read: Iterable[Path] = (), write: Iterable[Path] = (), network: bool = False) -> Sandbox:
@@ -84,6 +88,8 @@ class Sandbox:
             words += ["--dev-bind-try", str(device), str(device)]
         for path, option in self._mounts(env):
             words += [option, str(path)] if option == _EMPTY else [option, str(path), str(path)]
+        for behind, front in self.masks:
+            words += ["--ro-bind", str(front), str(behind)]
         for folder in (*filter(None, [self.hidden]), Path("/")):
             words += ["--remount-ro", str(folder)]
         return [*words, "--chdir", str(cwd), "--", *argv]
@@ -138,8 +144,19 @@ def _object_folders(common: Path) -> Iterator[Path]:
         yield from (common / "objects" / line for line in alternates.read_text(errors="replace").splitlines() if line)
 
 
-def find_sandbox(config: Config, git: Git) -> Sandbox:
+def _masks(common: Path, home: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a copy of git's settings without the passwords that stand in them, where there are any."""
+    settings, front = common / "config", home / "git-config"
+    shown = redact(settings.read_bytes(), known_secrets()) if settings.is_file() else b""
+    if shown and shown != settings.read_bytes():
+        front.write_bytes(shown)
+        yield settings, front
+
+
+def find_sandbox(config: Config, git: Git, home: Path | None = None) -> Sandbox:
     """Return the walls that every child of a run is put behind, tried out once; without a `program` there are none.
+
+    With `home`, the loop's own folder, passwords in git's settings are covered too.
 
     Raises
     ------
@@ -153,7 +170,9 @@ def find_sandbox(config: Config, git: Git) -> Sandbox:
     if program:
         package = Path(__file__).parent
         read = (*_interpreter(), package, *_object_folders(git.common_dir()), *config.sandbox_read)
-        walls = Sandbox(program, "bubblewrap", hidden=config.workspace, read=(*read, *config.needs_folder))
+        reads = (*read, *config.needs_folder)
+        masks = tuple(_masks(git.common_dir(), home)) if home else ()
+        walls = Sandbox(program, "bubblewrap", hidden=config.workspace, read=reads, masks=masks)
         with tempfile.TemporaryDirectory() as folder:
             env = child_environment(config, Path(folder))
             probe = walls.opened(read=[Path(folder)]).wrap([sys.executable, "-S", "-c", ""], Path(folder), env)

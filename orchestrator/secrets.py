@@ -72,6 +72,11 @@ _PATTERNS = (
         b".eyJ",
     ),
     _pattern(
+        "authorization header",
+        rb"(?i:authorization)[\"']?[:=]\s?[\"']?(?i:basic|bearer|token)\s(?P<s>[A-Za-z0-9+/=._~-]{20,2000})",
+        *(b"uthorization", b"UTHORIZATION"),
+    ),
+    _pattern(
         "private key",
         rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
         rb"(?=[\s\\nr]{1,8}(?:[A-Za-z0-9+/=]{16}|[A-Z][A-Za-z-]+:))"
@@ -86,7 +91,9 @@ _PLACEHOLDER = re.compile(
     rb"(?i)example|fake|dummy|placeholder|your|redacted|xxxx|\.\.\.|^(?:pass(?:word|wd)?|secret|token|key|pw)$"
 )
 _HELD_BYTES = 4096
-_AWS_NAME = b"aws_secret_access_key"
+_NAME_OF_ONE = re.compile(
+    rb"(?i)(?:aws_secret_access_key|authorization)[\s\"':=]{1,8}(?:(?:basic|bearer|token)\s{1,3})?$"
+)
 _KNOWN_KIND = "value of the environment"
 
 
@@ -191,9 +198,8 @@ class Redactor:
         """Say where what may be an unfinished secret begins."""
         least = max(len(data) - _HELD_BYTES, 0)
         cut = max(least, *(data.rfind(space, least) + 1 for space in (b" ", b"\n", b"\t", b"\r")))
-        name_end = max(cut - 32, 0) + len(data[max(cut - 32, 0) : cut].rstrip(b" \t=:\"'"))
-        if data[max(name_end - len(_AWS_NAME), 0) : name_end].lower() == _AWS_NAME:
-            cut = name_end - len(_AWS_NAME)
+        name = _NAME_OF_ONE.search(data, max(cut - 64, 0), cut)
+        cut = name.start() if name else cut
         begin = data.rfind(b"-----BEGIN ", max(len(data) - _LONGEST_KEY, 0))
         if begin >= 0 and (b"PRIVATE KEY" in data[begin:] or len(data) - begin < 64):
             end = data.find(b"-----END ", begin)

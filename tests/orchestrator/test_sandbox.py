@@ -95,6 +95,7 @@ def spy():
         "writing to the journal": lambda: (root / ".orchestrator/journal.jsonl").open("a").write("{}"),
         "writing to git": lambda: (root / ".git/written").write_text("x"),
         "writing to the interpreter": lambda: pathlib.Path(sys.prefix, "written").write_text("x"),
+        "git config": lambda: subprocess.check_output(["git", "config", "--get", "remote.origin.url"]),
         "git log": lambda: git("log", "--format=%s", "-1", "main"),
         "git commit": lambda: git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-qm", "x"),
         "git push": lambda: git("push", "-q", "REMOTE", "HEAD:refs/heads/pushed"),
@@ -131,6 +132,7 @@ def reached(
     (above / "sibling").mkdir()
     (above / "sibling" / "key").write_text(KEY)
     subprocess.run(["git", "init", "-q", "--bare", above / "remote"], check=True)
+    project.git("remote", "add", "origin", "https://me:" + "hunter22x@" + "forge.example.org/x")
     places = {"PORT": str(port), "SOCKET": name, "REMOTE": str(above / "remote"), "ROOT": str(project.root)}
     spy = SPY
     for word, place in places.items():
@@ -166,6 +168,7 @@ def test_neither_an_agent_nor_a_row_reaches_anything_outside(reached: Reached) -
             assert told[name] in {"failed: FileNotFoundError", "failed: OSError"}, name
         assert told["git commit"].startswith("(128,")
         assert told["git push"].startswith(("(128,", "(1,"))
+        assert told["git config"] == repr(b"https://me:[redacted: password in a URL]@forge.example.org/x\n")
         assert told["git log"] == "(0, 'change\\n')"
     assert set(ast.literal_eval(spies[0]["the loop's folder"])) == {"runs", "turns"}
     assert ast.literal_eval(spies[0]["its turns"]) == ["run-1"]
@@ -183,7 +186,7 @@ def left_of(project: Project) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             mine = os.fsencode(project.root) + b"/.orchestrator" in (folder / "environ").read_bytes()
-            mine = mine or (folder / "cwd").readlink().is_relative_to(project.root)
+            mine = mine or (folder / "cwd").readlink().is_relative_to(project.root / ".orchestrator")
         except OSError:
             continue
         if mine:
@@ -191,6 +194,7 @@ def left_of(project: Project) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_everything_behind_the_walls_dies_with_a_killed_harness(
     walls: str, make_project: Make, make_actor: Actor
 ) -> None:
@@ -202,12 +206,14 @@ def test_everything_behind_the_walls_dies_with_a_killed_harness(
     argv = [sys.executable, "-P", "-m", "orchestrator.loop", "--agent-command", actor]
     with subprocess.Popen(argv, cwd=project.root, env=environment_of(project), stderr=subprocess.DEVNULL) as loop:
         wait_for((project.root / ".orchestrator/runs/run-1/up").exists)
-        assert len(left_of(project)) == 4, "bubblewrap and its first process, the agent, and the agent's child"
+        left = left_of(project)
         loop.send_signal(signal.SIGKILL)
+    assert len(left) == 4, "bubblewrap and its first process, the agent, and the agent's child"
     wait_for(lambda: not left_of(project))
     assert run(project).code == 0
 
 
+@pytest.mark.slow
 def test_an_agent_behind_the_walls_is_asked_to_end_before_it_is_killed(
     walls: str, make_project: Make, make_actor: Actor
 ) -> None:
@@ -223,6 +229,7 @@ def test_an_agent_behind_the_walls_is_asked_to_end_before_it_is_killed(
     assert left_of(project) == []
 
 
+@pytest.mark.slow
 def test_paths_that_a_person_adds_can_be_read_and_those_for_the_agent_written(
     walls: str, make_project: Make, make_actor: Actor
 ) -> None:
@@ -274,6 +281,7 @@ def test_what_a_need_provides_can_be_read_by_rows_and_not_changed(walls: str, ma
     assert (project.root.parent / "kept/three").read_text() == "3"
 
 
+@pytest.mark.slow
 def test_the_loop_works_behind_walls_with_everything_in_odd_places(
     walls: str, make_project: Make, tmp_path: Path
 ) -> None:
@@ -319,6 +327,7 @@ def test_without_bubblewrap_the_run_its_status_and_the_doctor_say_so(make_projec
     assert "sandbox: required, but bubblewrap (bwrap) is not on the PATH; install or permit it" in refused.said
 
 
+@pytest.mark.slow
 def test_a_bubblewrap_that_does_not_work_is_as_good_as_none_and_why_is_told(make_project: Make, tmp_path: Path) -> None:
     project = make_project("good")
     (tmp_path / "bwrap").write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")

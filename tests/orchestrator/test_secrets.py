@@ -35,6 +35,7 @@ SECRETS = {
     "npm token": "npm_" + "a1B2c3D4e5" * 3 + "a1B2c3",
     "PyPI token": "pypi-" + "AgEIcHlwaS5vcmc" + "a1B2c3D4e5" * 6,
     "JSON web token": "eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJ" + "zdWIiOiIxMjM0NTY3ODkwIn0." + "a1B2c3D4e5",
+    "authorization header": "AUTHORIZATION: basic " + "eC1hY2Nlc3MtdG9rZW46Z2hzX2FiY2RlZg==",
     "private key": "-----BEGIN RSA "
     + "PRIVATE KEY-----\n"
     + "MIIEowIBAAKCAQEA7\n" * 9
@@ -206,6 +207,7 @@ def leaked(make_project: Make, make_actor: Actor) -> tuple[Project, str]:
     return project, done.said
 
 
+@pytest.mark.slow
 def test_a_secret_that_an_agent_spreads_is_in_no_log_hub_patch_commit_or_page(leaked: tuple[Project, str]) -> None:
     project, said = leaked
     history = project.git("log", "-p", "--all", "main..", "--branches", "--not", "main")

@@ -117,6 +117,7 @@ HOOKS = (
 )
 
 
+@pytest.mark.slow
 def test_no_hook_filter_of_output_or_helper_of_the_user_runs_in_the_harness_own_git(make_project: Make) -> None:
     project = make_project("good")
     home, marker = project.root.parent, project.root.parent / "called"
@@ -152,7 +153,9 @@ def test_no_hook_filter_of_output_or_helper_of_the_user_runs_in_the_harness_own_
 
 def test_left_of_finds_what_it_is_to_find(make_project: Make, tmp_path: Path) -> None:
     project = make_project("good")
-    with subprocess.Popen(["sleep", "60"], cwd=project.root, env={}) as child:
+    work = project.root / ".orchestrator"
+    work.mkdir()
+    with subprocess.Popen(["sleep", "60"], cwd=work, env={}) as child:
         try:
             assert left_of(project) == [child.pid]
         finally:
