@@ -92,7 +92,8 @@ _EVERY = re.compile(
     r"|\ball\s+(?:green|pass(?:ed|ing)?)\b|\b(?:no|zero|0)\s+(?:test\s+)?(?:failures|tests?\s+fail(?:ed|s|ing)?)\b"
     r"|\beverything\s+(?:pass(?:ed|es)|is\s+green)\b"
     r"|\b(?:the\s+|full\s+|whole\s+|entire\s+|test\s+)+suite\s+(?:is\s+|now\s+)*(?:pass(?:ed|es|ing)?|green)\b"
-    r"|\btests?\s+(?:all\s+|now\s+|are\s+)*(?:pass(?:ed|es|ing)?|green)\b"
+    r"|(?<!new )(?<!more )(?<!other )(?<!these )(?<!those )(?<!which )"
+    r"\btests?\s+(?:all\s+|now\s+|are\s+)*(?:pass(?:ed|es|ing)?|green)\b"
     r"(?!\s+(?:(?:through|past|the|its)\s+)*[\w-]+\s+(?:phase|stage|step|gate)\b)",
     re.IGNORECASE,
 )
