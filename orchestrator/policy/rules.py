@@ -186,7 +186,7 @@ _FENCES = (
     Rule(
         "FENCE-SHADOW",
         Severity.RESTORE,
-        "No new file at the root stands in for a module that evidence is produced with.",
+        "No new file stands in for a module that evidence is produced with, where Python looks first.",
         "give the file another name; the change is in fences.patch",
         "a `pytest.py` that reported success",
         fixed=True,

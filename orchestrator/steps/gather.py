@@ -13,7 +13,7 @@ from orchestrator.config import known_secrets
 from orchestrator.errors import ConfigError, GitError
 from orchestrator.evidence.commands import plain_words, split_test
 from orchestrator.evidence.criteria import evaluator_paths, lies_below
-from orchestrator.evidence.shadows import shadowing
+from orchestrator.evidence.shadows import search_places, shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange, PathClass
 from orchestrator.layout import FINDINGS, HANDOFF, LEDGER, MEMORY, OWN_DOCUMENTS, plan_path
@@ -123,7 +123,10 @@ def _take_out(turn: Turn) -> Turn:
     """Restore what crosses a fence; the difference stays in the hub as a patch."""
     links = _not_regular(turn)
     is_frozen = _make_is_frozen(turn)
-    shadows = shadowing(turn.session.worktree.git, turn.base, turn.facts.changes)
+    git, start = turn.session.worktree.git, turn.state.synced or turn.session.run.base
+    rows = (row for plan in turn.agenda.plans.values() if plan for row in plan.rows)
+    places = search_places(rows, lambda folder: git.entry(start, f"{folder}/__init__.py") is not None)
+    shadows = shadowing(git, start, turn.facts.changes, places, turn.bench.is_test)
 
     def forbidden(path: str) -> tuple[str, str] | None:
         if secrets := _added_secrets(turn, path):

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.evidence.checkout import Checkout
+from orchestrator.evidence.shadows import search_places, shadowing
 from orchestrator.evidence.testing import TestBench, run_tests
 from orchestrator.evidence.testwise import find_testwise, find_yes_men
-from orchestrator.facts import TestRun
+from orchestrator.facts import PathChange, PathClass, TestRun
 from orchestrator.git import Git
 from orchestrator.policy.rules import Rulebook
+from orchestrator.records.plan import parse_plan
 
 Run = Callable[..., TestRun]
 
@@ -278,3 +280,41 @@ def test_code_that_asks_whether_it_is_tested_is_found(source: str, asked: object
 def test_a_comparison_that_ignores_its_other_side_is_found(body: str, says_yes: bool) -> None:
     source = f"class Mark:\n    def __eq__(self, other):\n        {body}\n"
     assert find_yes_men(source) == ({"Mark": 2} if says_yes else {})
+
+
+SHADOW_PLAN = """# X-001
+
+## Phase A — a
+- Goal: g
+- [ ] A1: a
+  - Run: `PYTHONPATH=lib python eval/score.py {hub}`
+  - Expect: `s.json:a == 1`
+- [ ] A2: b
+  - Test: `pytest checks/test_calc.py pkg/test_beside.py`
+"""
+
+
+def test_new_files_where_python_looks_first_take_no_name_that_is_in_use(tmp_path: Path) -> None:
+    stood = ("calc.py", "eval/score.py", "checks/test_calc.py", "pkg/__init__.py", "pkg/test_beside.py", "queue/x.txt")
+    for path in stood:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("")
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=u", "-c", "user.email=u@l", "commit", "-qm", "s"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    git = Git(tmp_path)
+    places = search_places(parse_plan(SHADOW_PLAN, "p").rows, lambda folder: folder == "pkg")
+    assert places == {"src", "lib", "eval", "checks"}
+    bad = {"json.py", "random.so", "eval/json.py", "lib/sitecustomize.py", "a/b/sitecustomize.py", "checks/calc.py"}
+    bad |= {"checks/__init__.py", "checks/pytest/__init__.py", "src/json.py", "lib/calc/__init__.py"}
+    good = (
+        "helpers.py",
+        "eval/plots.py",
+        "pkg/json.py",
+        "pkg/random/__init__.py",
+        "src/calc.py",
+        "checks/test_more.py",
+    }
+    good |= {"queue/y.py", "tests/json.py", "checks/conftest.py", "eval/data.json", "docs/calc.py"}
+    changes = [PathChange(path, "A", PathClass.PRODUCTION) for path in (*bad, *good)]
+    found = shadowing(git, "HEAD", changes, places, lambda path: path.startswith("tests/"))
+    assert found == bad
