@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "tree")
         build(root, arguments.hubs)
-        begun = time.monotonic()
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "orchestrator", "audit", str(root), "--html", str(Path(folder, "audit.html"))],
             capture_output=True,
@@ -114,9 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         seconds = time.monotonic() - begun
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(done.stdout.splitlines()[-1] if done.stdout else done.stderr)
-        print(
-            f"{seconds:.1f} s on the clock, exit code {done.returncode}; peak of a child {used.ru_maxrss / 1024:.0f} MB"
-        )
+        core = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+        print(f"{core:.1f} s of a core, {seconds:.1f} s on the clock; exit code {done.returncode}")
     return 0
 
 
