@@ -306,7 +306,7 @@ def test_new_files_where_python_looks_first_take_no_name_that_is_in_use(tmp_path
     assert places == {"src", "lib", "eval", "checks"}
     bad = {"json.py", "random.so", "eval/json.py", "lib/sitecustomize.py", "a/b/sitecustomize.py", "checks/calc.py"}
     bad |= {"checks/__init__.py", "checks/pytest/__init__.py", "src/json.py", "lib/calc/__init__.py"}
-    good = (
+    good = {
         "helpers.py",
         "eval/plots.py",
         "pkg/json.py",
