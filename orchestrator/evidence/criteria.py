@@ -6,16 +6,16 @@ import hashlib
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
 from orchestrator.evidence.commands import selected_paths
 from orchestrator.facts import ExpectResult, Frozen
 from orchestrator.git import Git
-from orchestrator.records.plan import Plan, parse_expectation
+from orchestrator.records.plan import Plan, Row, parse_expectation
 
-__all__ = ["check_expectation", "evaluator_paths", "freeze", "lies_below", "rows_digest"]
+__all__ = ["check_expectation", "evaluator_paths", "freeze", "implemented_paths", "lies_below", "rows_digest"]
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -101,6 +101,7 @@ def rows_digest(plan: Plan) -> str:
     decisive = [
         (row.id, row.phase, row.run, row.test, row.expects, row.recheck, row.limit_s, row.needs, row.allow_skip)
         + (("stochastic",) if row.stochastic else ())
+        + (("implemented", *written) if (written := sorted(_written_here(row, implemented_paths(plan)))) else ())
         + (("hypothesis", row.hypothesis) if row.hypothesis else ())
         for row in plan.rows
         if row.run or row.test or row.expects
@@ -114,10 +115,21 @@ def lies_below(path: str, roots: Iterable[str]) -> bool:
 
 
 def evaluator_paths(plan: Plan) -> tuple[str, ...]:
-    """Paths that decide a criterion: those the plan names, and what its `Test:` rows select."""
+    """Paths that decide a criterion: those the plan names, and what its `Test:` rows select and nobody is to write."""
     named = [path.strip("/") for path in plan.evaluators]
     named += [path for row in plan.rows if row.test for path in selected_paths(row.test)]
-    return tuple(dict.fromkeys(named))
+    asked = implemented_paths(plan) - {path.strip("/") for path in plan.evaluators}
+    return tuple(path for path in dict.fromkeys(named) if path not in asked)
+
+
+def implemented_paths(plan: Plan) -> frozenset[str]:
+    """Files that a plan itself asks to be written."""
+    return frozenset(text.split("::")[0].split(" — ")[0].strip("` ") for row in plan.rows for text in row.implement)
+
+
+def _written_here(row: Row, asked: Collection[str]) -> set[str]:
+    """Return what a row's `Test:` selects although the plan asks for it to be written: that too is a criterion."""
+    return set(selected_paths(row.test)) & set(asked) if row.test else set()
 
 
 def freeze(plan: Plan, git: Git, tree: str) -> Frozen:

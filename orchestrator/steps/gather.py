@@ -12,7 +12,7 @@ from orchestrator.agenda import read_agenda
 from orchestrator.config import known_secrets
 from orchestrator.errors import ConfigError, GitError
 from orchestrator.evidence.commands import plain_words, split_test
-from orchestrator.evidence.criteria import evaluator_paths, lies_below
+from orchestrator.evidence.criteria import evaluator_paths, implemented_paths, lies_below
 from orchestrator.evidence.shadows import search_places, shadowing
 from orchestrator.evidence.testing import count_collected
 from orchestrator.facts import PathChange, PathClass
@@ -24,6 +24,7 @@ from orchestrator.policy.rules import Breach, Severity, breach
 from orchestrator.policy.signatures import repeated
 from orchestrator.records.handoff import parse_handoff
 from orchestrator.records.ledger import Status
+from orchestrator.records.plan import parse_plan
 from orchestrator.roles import REVIEW_FILE, SELECTION, Leaving
 from orchestrator.secrets import find_secrets, redact, redact_text
 from orchestrator.steps.base import Turn, TurnFailed
@@ -66,10 +67,8 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
     for them to be implemented.
     """
     git, start = turn.session.worktree.git, turn.state.synced or turn.session.run.base
-    focus_plan = turn.agenda.plans.get(turn.focus.id) if turn.focus else None
-    asked = {
-        text.split("::")[0].strip("` ") for row in (focus_plan.rows if focus_plan else ()) for text in row.implement
-    }
+    path = plan_path(turn.focus) if turn.focus else ""
+    asked = implemented_paths(parse_plan(git.document(start, path), path)) if path else frozenset()
     plans: set[str] = set()
     evaluators: set[str] = set()
     begun_evaluators: set[str] = set()

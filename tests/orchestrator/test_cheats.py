@@ -496,3 +496,39 @@ def ralph():
         assert (project.work / name).exists()
     assert done.said.count("[LOCK-CHANGED]") == 2 * 2  # in the turn, and at the end
     assert done.focus("MEAN-FIX-001")["dwell"] == 1
+
+
+def test_a_test_that_the_plan_asks_for_may_be_written_and_one_that_a_supervisor_asks_for_may_not(
+    make_project: Make, make_actor: Actor
+) -> None:
+    project = make_project("good")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    test = "tests/test_new.py"
+    acceptance = "pytest plans/active/MEAN-FIX-001/acceptance/test_mean.py"
+    text = (project.root / plan).read_text()
+    project.write(
+        plan, text.replace(acceptance, f"pytest {test}").replace("  - Test:", f"  - Implement: `{test}`\n  - Test:")
+    )
+    project.commit()
+    later = "plans/active/MEAN-REPORT-001/implementation.md"
+    project.write(
+        later, (project.root / later).read_text().replace("# MEAN-REPORT-001", "# X\n\n- Evaluator: `report.py`")
+    )
+    project.commit()
+    actor = make_actor(
+        f"""
+def galph():
+    supervise(facts, work)
+    swap({plan!r}, "  - Test:", "  - Implement: `report.py::main`\\n  - Test:")
+
+def ralph():
+    right()
+    write({test!r}, "from calc import mean\\n\\n\\ndef test_mean():\\n    assert mean([1, 2, 6]) == 3\\n")
+    write("report.py", "print(3)\\n")
+    say("Done.")
+"""
+    )
+    done = project.loop("--agent-command", actor, "--focus", "MEAN-FIX-001", "--iterations", "1")
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
+    assert "report.py: was put back (frozen" in done.said
+    assert test in project.git("ls-tree", "-r", "--name-only", "loop/run-1")
