@@ -41,7 +41,7 @@ READING = {
 FILE_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.chmod", "os.truncate"}
 CORE_GIT = {"update-ref", "symbolic-ref", "worktree", "read-tree"}
 VARYING = re.compile(
-    r"\d{4}-(?=galph|ralph)|\b[0-9a-f]{40}\b|-[0-9a-f]{8,12}\b|tmp\w{8}|artifacts/\w\w(?=/|$)|\d{4}-\d\d-\d\dT\d{6}Z"
+    r"\d{4}-(?=galph|ralph|reviewer)|\b[0-9a-f]{40}\b|-[0-9a-f]{8,12}\b|tmp\w{8}|artifacts/\w\w(?=/|$)|\d{4}-\d\d-\d\dT\d{6}Z"
 )
 SEGMENTS = {"turn.verified": "keep", "turn.committed": "between turns", "turn.abandoned": "between turns"}
 CORE_FILES = ("journal", "orchestrator.lock", "info/exclude", "/current", ".part", "abandoned")
