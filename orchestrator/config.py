@@ -149,7 +149,7 @@ SETTINGS = (
     Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn", "M"),
     Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended", "M"),
     Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`", "M"),
-    Setting("tests", ("tests/**", "**/test_*.py", "**/conftest.py"), _texts, "globs of test files"),
+    Setting("tests", ("**/tests/**", "**/test_*.py", "**/*_test.py", "**/conftest.py"), _texts, "globs of test files"),
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
     Setting("sync", "", _text, "branch merged into the run between iterations, as main or origin/main"),

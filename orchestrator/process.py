@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -21,6 +23,7 @@ __all__ = ["ChildResult", "Ending", "Limits", "last_line", "run_child"]
 
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 600
+_FILE_BYTES = 1 << 34  # of one file that a child writes: what it leaves is hashed, and copied or committed
 _STOP_EVERY_S = 0.25  # how often `should_stop` is asked while nothing else happens
 
 
@@ -190,7 +193,7 @@ def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes)
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
-        return subprocess.Popen(
+        child = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env={**env, **lineage.make_mark()},
@@ -200,6 +203,17 @@ def _spawn(argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes)
             bufsize=0,
             start_new_session=True,
         )
+    _limit_files(child.pid)
+    return child
+
+
+def _limit_files(pid: int) -> None:
+    """Limit how long a file a child and its descendants can make, where the system lets us."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            if soft == resource.RLIM_INFINITY or soft > _FILE_BYTES:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FILE_BYTES, hard))
 
 
 class _Tee:

@@ -13,6 +13,8 @@ from orchestrator.records.handoff import Handoff, StepKind
 
 __all__ = ["HandoffContext", "check_handoff", "check_selection"]
 
+_MOST_SELECTORS = 50  # each is a start of pytest
+
 
 @dataclass(frozen=True)
 class HandoffContext:
@@ -57,10 +59,15 @@ def _works_on_criterion(handoff: Handoff, context: HandoffContext) -> bool:
     implements = any(step.kind is StepKind.IMPLEMENT for step in handoff.do_now)
     if any(step.command and context.is_open(step.command) for step in handoff.do_now):
         return True
-    return implements and any(context.collects(selector) for selector in handoff.mapped_tests)
+    return implements and any(context.collects(selector) for selector in handoff.mapped_tests[:_MOST_SELECTORS])
 
 
 def _selectors(handoff: Handoff, context: HandoffContext) -> list[Breach]:
+    if len(handoff.mapped_tests) > _MOST_SELECTORS:
+        said = (
+            f"{len(handoff.mapped_tests)} mapped tests, at most {_MOST_SELECTORS} are looked at; name files or folders"
+        )
+        return [breach("HANDOFF-SELECTOR", said, HANDOFF)]
     written_now = {step.path for step in handoff.do_now if step.kind is StepKind.IMPLEMENT}
     return [
         breach("HANDOFF-SELECTOR", f"mapped test {selector!r} collects nothing", HANDOFF)

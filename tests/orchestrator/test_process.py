@@ -422,3 +422,18 @@ def test_the_caller_is_never_swept_even_if_it_carries_the_mark() -> None:
 def test_an_identity_that_is_none_is_an_error() -> None:
     with pytest.raises(ProcessError, match="expected an identity"):
         sweep_orphans(1, "12345")
+
+
+@LINUX
+def test_no_child_makes_a_file_that_nobody_can_keep(run: Run) -> None:
+    done = run(
+        "import time\n"
+        "time.sleep(0.2)\n"
+        "with open('sparse', 'wb') as file:\n"
+        "    file.truncate(10**9)\n"
+        "    try:\n"
+        "        file.truncate(10**12)\n"
+        "    except OSError as error:\n"
+        "        print(error.strerror)\n"
+    )
+    assert done.log.read_text() == "File too large\n"

@@ -204,6 +204,7 @@ Findings Applied: CONFIG-001
         ("T000000Z", "T000001Z", "is not the issued hub"),
         ("CONFIG-001", "CONFIG-009", "is not in docs/findings.md"),
         ("tests/test_a.py", "tests/test_none.py", "collects nothing"),
+        ("- tests/test_a.py", "\n".join(f"- tests/none_{n}.py" for n in range(51)), "51 mapped tests, at most 50"),
         ("Mapped tests:\n- tests/test_a.py", "Mapped tests: none", "maps no test"),
     ],
 )
