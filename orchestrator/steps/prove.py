@@ -15,8 +15,8 @@ from orchestrator.evidence.recall import Recall, read_measured
 from orchestrator.evidence.testwise import suspicions
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
-from orchestrator.facts import Facts, PathChange, PathClass, Role, TestRun, TurnRecord, Verdict
-from orchestrator.layout import LEDGER, MANIFEST, plan_path, summary_path
+from orchestrator.facts import Facts, PathChange, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
+from orchestrator.layout import LEDGER, MANIFEST, is_record, plan_path, summary_path
 from orchestrator.policy.dwell import Fate, fate_of, limits_of
 from orchestrator.policy.fences import classify
 from orchestrator.policy.progress import (
@@ -89,7 +89,7 @@ def verify(turn: Turn) -> Turn:
     )
     rows = turn.agenda.open_rows(turn.item, turn.state)
     tests = verification.mapped_tests(verification.selectors(turn.handoff.mapped_tests if turn.handoff else (), rows))
-    results = verification.rows(rows, hubs)
+    results = _held_together(turn, verification, verification.rows(rows, hubs), hubs)
     if session.interrupted():
         raise TurnFailed("ended by a person during verification", interrupted=True)
     claims = tuple(claim for said in _said(turn) for claim in check_claims(*said, tests, results, _knows(turn)))
@@ -130,6 +130,29 @@ def _with_review_held(turn: Turn) -> Turn:
     found = turn.session.config.rulebook.held(false_claims(claims, "CLAIM-REVIEW"), Severity.REPORT)
     told = tuple(claim.text for claim in found)
     return replace(turn, facts=replace(turn.facts, claims=claims, told=(*turn.facts.told, *told)))
+
+
+def _held_together(
+    turn: Turn, verification: Verification, results: tuple[RowResult, ...], hubs: Mapping[str, str]
+) -> tuple[RowResult, ...]:
+    """Return the results of open rows; none is verified by code with which tests of a row verified before now fail."""
+    if not any(result.verdict is RowVerdict.VERIFIED for result in results):
+        return results
+    plan, git = turn.agenda.plans.get(turn.item.id), turn.session.worktree.git
+    known = turn.state.item(turn.item.id).turns
+    old = [
+        row
+        for past in known
+        if past.verified and not all(is_record(change.path) for change in git.diff_tree(past.tree, turn.tree))
+        for row in past.verified
+    ]
+    standing = [row for row in (plan.rows if plan else ()) if row.id in old and row.test and not row.run]
+    lost = [found for found in verification.rows(standing, hubs) if found.verdict is RowVerdict.FAILED]
+    why = "; ".join(f"{found.row} held before and does not with this code ({found.reason})" for found in lost)
+    return tuple(
+        replace(found, verdict=RowVerdict.FAILED, reason=why) if why and found.verdict is RowVerdict.VERIFIED else found
+        for found in results
+    )
 
 
 def _allowed_skips(turn: Turn) -> tuple[str, ...]:

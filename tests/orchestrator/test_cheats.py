@@ -532,3 +532,25 @@ def ralph():
     assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
     assert "report.py: was put back (frozen" in done.said
     assert test in project.git("ls-tree", "-r", "--name-only", "loop/run-1")
+
+
+def test_a_row_is_not_verified_by_code_that_breaks_one_verified_before(make_project: Make, make_actor: Actor) -> None:
+    project = make_project("good")
+    plan = "plans/active/MEAN-FIX-001/implementation.md"
+    phase = "\n## Phase B — report\n- [ ] B1: three\n  - Implement: `calc.py::mean`\n"
+    phase += "  - Run: `python report.py {hub}`\n  - Expect: `report.json:mean == 3`\n"
+    project.write(plan, (project.root / plan).read_text() + phase)
+    project.commit()
+    actor = make_actor(
+        """
+def ralph():
+    right() if request["iteration"] in (1, 3) else write("calc.py", "def mean(values):\\n    return 3\\n")
+    write("calc.py", (work / "calc.py").read_text() + f"# {request['iteration']}\\n")
+    say("Done.")
+"""
+    )
+    done = project.loop("--agent-command", actor, "--focus", "MEAN-FIX-001", "--iterations", "2")
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1"], done.said
+    assert "B1: A1 held before and does not with this code (1 failing" in done.said
+    done = project.loop("--agent-command", actor, "--focus", "MEAN-FIX-001", "--iterations", "1")
+    assert done.focus("MEAN-FIX-001")["verified"] == ["A1", "B1"], done.said
