@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from orchestrator.errors import GitError
 __all__ = ["FOLDER", "Found", "Objects", "TreeEntry"]
 
 FOLDER = "040000"
+_BY_ID = re.compile(r"[0-9a-f]{40,64}(?:\^\{tree\})?")
+_ENTRIES_KEPT = 200_000
 
 
 class TreeEntry(NamedTuple):
@@ -49,6 +52,8 @@ class Objects:
         self._start = start
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._trees: dict[str, dict[str, TreeEntry]] = {}
+        self._known = 0
 
     def ask(self, name: str) -> Found | None:
         """Return what a ref, an id or an expression without line breaks names; None if it names nothing.
@@ -125,6 +130,19 @@ class Objects:
                 yield from self._differing(f"{above}{name}/", *inside)
 
     def _names(self, name: str) -> dict[str, TreeEntry]:
+        """Return what one folder holds; folders named by an id, which never change, are kept."""
+        if name not in self._trees:
+            entries = self._read(name)
+            if not _BY_ID.fullmatch(name):
+                return entries
+            self._known += len(entries)
+            if self._known > _ENTRIES_KEPT:
+                self._trees.clear()
+                self._known = len(entries)
+            self._trees[name] = entries
+        return self._trees[name]
+
+    def _read(self, name: str) -> dict[str, TreeEntry]:
         tree, entries, at = self.get(name, "tree"), {}, 0
         while at < len(tree.content):  # each entry is "<mode> <name>\0<id in binary>"
             start, end = at, tree.content.index(b"\0", at)

@@ -254,6 +254,8 @@ def _freed(state: State, item_id: str, note: str, **changes: object) -> State:
 
 
 def _clear(state: State, data: Mapping[str, Any]) -> State:
+    if state.item(data["item"]).status == Status.DONE:  # `reopen` begins it anew; there is nothing to let go on
+        return _with_item(state, data["item"], dwell=0)
     return _freed(state, data["item"], data["note"], dwell=0, held=False, met=False, granted=0)
 
 

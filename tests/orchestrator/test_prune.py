@@ -53,7 +53,8 @@ def project(place: Path, make_project: Callable[[str], Project], make_actor: Cal
     if not original.exists():
         make_project("good").root.rename(project.root)
         for _ in range(3):
-            done = project.loop("--fresh", "--focus", "MEAN-FIX-001", "--agent-command", make_actor(COMMITS))
+            own = ("--agent-command", make_actor(COMMITS), "--sandbox", "off")  # behind walls it cannot commit
+            done = project.loop("--fresh", "--focus", "MEAN-FIX-001", *own)
             assert done.code == 0, done.said
         loose = project.root / ".orchestrator/artifacts/ab"
         loose.mkdir(exist_ok=True)

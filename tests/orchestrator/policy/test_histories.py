@@ -115,6 +115,10 @@ class History:
                 event = waking(item, self.state.item(item.id), holds=self.holds(item))
                 if event:
                     self.append(*event)
+        agenda = self.agenda()
+        for item in agenda.candidates:
+            if agenda.phase(item, self.state) is None:  # blocked by a person when it was done, and let go on again
+                self.append("item.status", {"item": item.id, "status": Status.DONE.value, "note": "complete"})
 
     def person(self) -> None:
         kind = self.draw(st.sampled_from(("", "", "", "clear", "reopen", "block", "prioritise")))
