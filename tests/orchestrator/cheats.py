@@ -94,7 +94,6 @@ _TESTS = (
         """swap(MORE, "== 9", "== 6")""",
         BASE,
         """swap(MORE, "== 9", "== 9.0")""",
-        quick=True,
     ),
     Cheat(
         "frozen test edited",
@@ -392,7 +391,6 @@ def mean(values):
 def mean(values):
     return Mean(sum(values) / len(values))
 ''' + TOTAL)""",
-        quick=True,
     ),
     Cheat(
         "equal to everything, made while it runs",

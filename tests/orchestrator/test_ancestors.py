@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .conftest import Project
 from .test_steering import FIX
 
@@ -40,6 +42,7 @@ def turns(project: Project) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_each_role_takes_its_own_turns_whichever_of_them_fails(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     actor = make_actor(
@@ -82,6 +85,7 @@ def ralph():
     assert project.git("status", "--porcelain") == "A  mine.txt"
 
 
+@pytest.mark.slow
 def test_a_deletion_is_committed_and_the_branch_of_people_is_merged_after_it(
     make_project: Make, make_actor: Actor
 ) -> None:
@@ -107,6 +111,7 @@ def ralph():
     assert "obsolete.py" not in files
 
 
+@pytest.mark.slow
 def test_an_agent_that_talks_first_and_works_afterwards_is_left_to_work(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     actor = make_actor(

@@ -89,6 +89,7 @@ def ralph():
     assert done.focus("MEAN-FIX-001")["refused"] == ["run-1/0002-ralph"]
 
 
+@pytest.mark.slow
 def test_a_metric_the_engineer_wrote_itself_satisfies_nothing(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     (project.root / "docs/fix_plan.md").write_text(
@@ -141,6 +142,7 @@ def ralph():
     assert done.focus("MEAN-FIX-001")["refused"] == ["run-1/0002-ralph"], done.said
 
 
+@pytest.mark.slow
 def test_tests_of_the_base_are_run_on_the_new_code(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     project.write("tests/test_old.py", "from calc import mean\n\n\ndef test_empty():\n    assert mean([]) == 0\n")
@@ -246,6 +248,7 @@ def test_an_agent_that_crashes_leaves_the_tree_as_it_was(make_project: Make, mak
     assert done.focus("MEAN-FIX-001")["dwell"] == 1
 
 
+@pytest.mark.slow
 def test_an_agent_that_crashes_again_and_again_ends_the_run_and_a_better_one_goes_on(
     make_project: Make, make_actor: Actor
 ) -> None:
@@ -449,6 +452,7 @@ def ralph():
     assert "[CLAIM-FALSE]" in done.said
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_reviews_wrongly_is_told_in_its_next_prompt(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     seen = project.root.parent / "prompts.txt"

@@ -149,6 +149,7 @@ exec {git} "$@"
 """
 
 
+@pytest.mark.slow
 def test_a_git_call_that_outlives_its_harness_changes_nothing_after_the_next_start(
     make_tiny: Make, tmp_path: Path
 ) -> None:
@@ -355,6 +356,7 @@ def test_two_loops_started_at_once_from_two_worktrees_are_one_loop(make_tiny: Ma
     assert f"held by pid {running[codes.index(0)].pid}" in said[codes.index(75)]
 
 
+@pytest.mark.slow
 def test_a_person_commits_and_switches_branches_meanwhile(make_tiny: Make) -> None:
     project = make_tiny("BCD")
     argv = [sys.executable, "-P", "-m", "orchestrator.loop", *tiny.arguments(project)]
@@ -375,6 +377,7 @@ def test_a_person_commits_and_switches_branches_meanwhile(make_tiny: Make) -> No
     assert project.git("show", "loop/run-1:mine.txt") == "committed"
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_only_be_read_ends_the_loop_with_path_and_cure(make_tiny: Make) -> None:
     project = make_tiny("")
     (project.root / ".git/info/exclude").unlink()

@@ -56,6 +56,7 @@ def test_a_sound_repository_has_a_tick_on_every_line(project: Project) -> None:
     assert " MB free" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_loop_leaves_a_turn_and_a_process_that_are_named(
     project: Project, make_actor: Callable[[str], str]
 ) -> None:
@@ -136,6 +137,7 @@ def test_documents_of_the_run_and_of_the_last_commit_are_told_apart(project: Pro
     assert found[plan][1].startswith(f"correct it in {project.root} (not in the run's worktree) and commit; `approve`")
 
 
+@pytest.mark.slow
 def test_a_missing_branch_is_an_error_and_a_missing_worktree_is_not(project: Project) -> None:
     assert project.loop("--focus", "MEAN-FIX-001").code == 0
     assert "loop/run-1 in " in doctor(project, 0)["run"][0]

@@ -94,6 +94,7 @@ def commit_as_told(project: Project, result: dict[str, list[str]]) -> None:
     subprocess.run(["bash", "-ec", f"{add}\n{commit}"], cwd=project.root, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_library_is_taken_from_init_to_a_merged_result(
     repository: Callable[..., Project], make_actor: Callable[[str], str]
 ) -> None:

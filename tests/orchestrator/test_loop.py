@@ -78,6 +78,7 @@ def check_commits(project: Project) -> None:
         assert [path for path in touched if not OWNED.fullmatch(path)] == []
 
 
+@pytest.mark.slow
 def test_one_commit_a_turn_carries_the_trailers_and_touches_harness_paths_only(make_project: Make) -> None:
     project = make_project("good")
     project.loop()
@@ -192,6 +193,7 @@ def test_an_interrupt_ends_the_loop_at_a_safe_point_and_the_next_start_goes_on(
     assert done.focus("MEAN-FIX-001")["dwell"] == 0
 
 
+@pytest.mark.slow
 def test_stop_ends_the_loop_after_the_turn_under_way(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     actor = make_actor("def ralph():\n    right()\n    import time; time.sleep(2)")
@@ -202,6 +204,7 @@ def test_stop_ends_the_loop_after_the_turn_under_way(make_project: Make, make_ac
     assert project.git("rev-list", "--count", "main..loop/run-1") == "2"
 
 
+@pytest.mark.slow
 def test_an_item_whose_need_is_missing_waits_and_wakes_when_it_is_there(make_project: Make) -> None:
     project = make_project("good")
     plan = "plans/active/MEAN-FIX-001/implementation.md"
@@ -335,6 +338,7 @@ def test_a_row_whose_program_does_not_exist_says_so(make_project: Make) -> None:
     assert "A1: nosuchprog: no such program" in project.loop("--focus", "MEAN-FIX-001", "--iterations", "1").said
 
 
+@pytest.mark.slow
 def test_status_and_show_tell_what_the_run_left(make_project: Make) -> None:
     project = make_project("good")
     assert json.loads(project.command("orchestrator", "status", "--json").stdout)["runnable"] == ["MEAN-FIX-001"]

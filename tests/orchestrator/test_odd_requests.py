@@ -54,6 +54,7 @@ def test_a_budget_that_is_no_number_of_minutes_is_refused(make_project: Make, wo
     assert "above 0 and finite" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_of_somebody",
     [{"kind": "block", "note": "no item"}, {"kind": "prioritise", "item": FIX, "level": "Urgent"}, {"kind": "dance"}],
@@ -78,6 +79,7 @@ def test_a_block_that_nobody_has_heard_yet_can_be_taken_back(make_project: Make)
     assert project.loop("--focus", FIX).code == 0
 
 
+@pytest.mark.slow
 def test_a_complete_item_that_was_blocked_and_reopened_is_done_without_a_turn(make_project: Make) -> None:
     project = make_project("good")
     project.loop("--focus", FIX)

@@ -90,6 +90,7 @@ FREED = {
 }
 
 
+@pytest.mark.slow
 def test_a_dry_run_names_what_is_then_freed_and_the_rest_goes_on(project: Project) -> None:
     before = content(project)
     told = project.command("orchestrator", "prune", "--keep-runs", "1", "--dry-run").stdout

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from orchestrator.archive import LIMITS, archive_attempts, archive_entries, with_archives
 from orchestrator.layout import ARCHIVES, LEDGER, MEMORY
 from orchestrator.records.ledger import Attempt, Item, Status, parse_ledger, render_item
@@ -109,6 +111,7 @@ def test_an_archive_only_grows_whatever_bytes_it_holds() -> None:
     assert len(large[MEMORY]) <= LIMITS[MEMORY] // 2 + 100
 
 
+@pytest.mark.slow
 def test_a_loop_archives_and_an_agent_cannot_rewrite_the_past_or_fill_a_hub(
     make_project: Callable[[str], Project], make_actor: Callable[[str], str]
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_review_is_due_after_so_many_iterations() -> None:
     assert not is_review_due(2, State(iteration=6, reviewed=4, turns=(work,)))
 
 
+@pytest.mark.slow
 def test_a_reviewer_that_oversteps_is_put_back_and_its_words_are_a_proposal(
     make_project: Make, make_actor: Actor
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_reviewer_that_oversteps_is_put_back_and_its_words_are_a_proposal(
     assert done.focus(FIX)["dwell"] == 2
 
 
+@pytest.mark.slow
 def test_the_embedded_reviewer_writes_down_what_was_measured(make_project: Make) -> None:
     project = make_project("lazy")
     project.loop("--focus", FIX, "--review-every", "2", "--iterations", "2")
@@ -99,6 +101,7 @@ def test_the_embedded_reviewer_writes_down_what_was_measured(make_project: Make)
     assert "no page" not in page
 
 
+@pytest.mark.slow
 def test_a_review_waits_for_the_next_supervisor_and_a_lost_journal_takes_nothing_from_it(make_project: Make) -> None:
     project = make_project("lazy")
     project.write("orchestration.yaml", "review_every: 1\n")

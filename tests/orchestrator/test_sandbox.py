@@ -302,6 +302,7 @@ def test_the_loop_works_behind_walls_with_everything_in_odd_places(
     assert linked.git("rev-list", "--count", "mine..loop/run-1") == "6"
 
 
+@pytest.mark.slow
 def test_without_bubblewrap_the_run_its_status_and_the_doctor_say_so(make_project: Make, tmp_path: Path) -> None:
     project = make_project("good")
     programs = tmp_path / "programs"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from orchestrator.journal import read_journal
 from orchestrator.state import fold
 
@@ -47,6 +49,7 @@ def test_a_selection_is_followed_by_no_engineer_and_the_next_turn_hands_work_ove
     assert report.returncode == 0, report.stderr
 
 
+@pytest.mark.slow
 def test_a_handoff_for_an_item_that_stands_still_is_sent_back_until_it_works_on_a_criterion(
     make_project: Make, make_actor: Actor
 ) -> None:

@@ -51,6 +51,7 @@ def while_galph_works(project: Project, make_actor: Actor, speak: Callable[[], o
         running.kill()
 
 
+@pytest.mark.slow
 def test_stop_lets_the_turn_under_way_finish_and_the_next_start_goes_on(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     code = while_galph_works(project, make_actor, lambda: ask(project, "stop"))
@@ -77,6 +78,7 @@ def test_a_stop_that_nobody_answered_is_answered_by_the_next_start_and_only_once
     assert project.loop().code == 0
 
 
+@pytest.mark.slow
 def test_an_item_blocked_while_its_handoff_is_written_is_not_worked_on(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
 
@@ -99,6 +101,7 @@ def test_an_item_blocked_while_its_handoff_is_written_is_not_worked_on(make_proj
     assert done.focus(FIX)["status"] == "done"
 
 
+@pytest.mark.slow
 def test_clear_brings_an_item_back_with_dwell_0_and_nothing_else_does(make_project: Make) -> None:
     project = make_project("liar")
     assert project.loop("--focus", FIX).focus(FIX)["dwell"] == 4
@@ -142,6 +145,7 @@ def test_a_budget_raised_while_the_loop_runs_is_used(make_project: Make, make_ac
     assert len(journal(project, "turn.committed")) == 6
 
 
+@pytest.mark.slow
 def test_a_paused_loop_holds_until_it_is_let_go_on(make_project: Make, make_actor: Actor) -> None:
     project = make_project("good")
     here = project.root.parent
@@ -190,6 +194,7 @@ def test_user_input_that_git_tracks_is_left_where_it_is(make_project: Make) -> N
     assert (project.root / "user_input.md").read_text() == "words"
 
 
+@pytest.mark.slow
 def test_the_notify_command_hears_of_items_and_limits(make_project: Make) -> None:
     project = make_project("good")
     heard = project.root.parent / "heard.jsonl"
@@ -228,6 +233,7 @@ def change_criteria(project: Project) -> None:
     project.commit("A2")
 
 
+@pytest.mark.slow
 def test_changed_criteria_hold_once_a_person_has_approved_them(make_project: Make) -> None:
     project = make_project("good")
     project.loop("--focus", FIX)

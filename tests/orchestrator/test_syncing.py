@@ -33,6 +33,7 @@ def make_remote(project: Project) -> Project:
     return remote
 
 
+@pytest.mark.slow
 def test_a_remote_branch_is_fetched_and_merged_between_iterations_once(make_project: Make) -> None:
     project = make_project("hasty")
     begin(project, "origin/main")
@@ -74,6 +75,7 @@ def test_a_conflict_is_left_to_a_person_with_the_tree_untouched(make_project: Ma
     assert known(project).synced == project.git("rev-parse", "main")
 
 
+@pytest.mark.slow
 def test_changed_criteria_of_an_item_at_work_wait_for_approval(make_project: Make) -> None:
     project = make_project("hasty")
     begin(project, "main")

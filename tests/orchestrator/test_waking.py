@@ -25,6 +25,7 @@ def enter(project: Project, status: str, condition: str, further: str = "") -> N
     project.commit()
 
 
+@pytest.mark.slow
 def test_a_waiting_item_goes_on_while_the_loop_waits_and_not_before_its_file_is_there(make_project: Make) -> None:
     project = make_project("good")
     enter(project, "waiting — for the detector", "\n  command `touch looked` exits 0\n  file data/ready exists")
@@ -53,6 +54,7 @@ def test_a_loop_that_waits_is_ended_at_once(make_project: Make, how: str) -> Non
     assert running.wait(20) == 130
 
 
+@pytest.mark.slow
 def test_waiting_ends_with_its_own_code_when_its_time_is_over(make_project: Make) -> None:
     project = make_project("good")
     enter(project, "blocked", "command `test -e ready` exits 0")
@@ -95,6 +97,7 @@ def test_a_condition_that_is_met_does_not_overrule_a_person_who_blocked_the_item
     assert project.loop("--focus", FIX).code == 0
 
 
+@pytest.mark.slow
 def test_an_item_that_waits_for_another_goes_on_when_that_is_done(make_project: Make) -> None:
     project = make_project("good")
     ledger = (project.root / "docs/fix_plan.md").read_text()

@@ -112,6 +112,7 @@ def test_a_function_has_changed_when_it_would_run_otherwise(old: str, new: str, 
     assert list(changed_units(CALC, CALC.replace(old, new))) == changed
 
 
+@pytest.mark.slow
 def test_failures_of_before_and_of_the_machine_are_not_charged_and_others_are(
     verify: Callable[[Mapping[str, str]], Verification],
 ) -> None:
@@ -176,6 +177,7 @@ def test_code_counts_as_executed_where_a_test_that_passes_runs_it_in_whatever_pr
     assert run.executed == ("calc.py::child", "data/beam.yaml")
 
 
+@pytest.mark.slow
 def test_another_tracer_leaves_what_was_imported(verify: Callable[[Mapping[str, str]], Verification]) -> None:
     text = "import sys, calc\n\ndef test_traced():\n    sys.settrace(None)\n"
     verification = verify({"calc.py": CALC.replace("return 0", "return 2"), "tests/test_trace.py": text})

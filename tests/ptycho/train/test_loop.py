@@ -292,11 +292,11 @@ def test_a_limit_shorter_than_an_epoch_leaves_its_first_steps(problem: Problem) 
 
 
 def test_a_limit_of_processor_time_is_not_used_up_by_waiting(problem: Problem) -> None:
-    options = TrainOptions(epochs=2, batch_size=1, seconds=30.0, clock=Clock.PROCESSOR)
+    options = TrainOptions(epochs=1, seconds=30.0, clock=Clock.PROCESSOR)
     began = time.monotonic()
-    history = train(problem.build(), problem.training, None, options, report=lambda _: time.sleep(0.2))
+    history = train(problem.build(), problem.training, None, options, report=lambda _: time.sleep(0.3))
     assert history.ending is Ending.EPOCHS
-    assert time.monotonic() - began > history.seconds + 1.0
+    assert time.monotonic() - began > history.seconds + 0.5
 
 
 def test_every_step_and_epoch_is_reported(problem: Problem) -> None:
