@@ -149,6 +149,7 @@ SETTINGS = (
     Setting("turn_minutes", 30.0, _number, "wall limit of one agent's turn", "M"),
     Setting("silence_minutes", 10.0, _number, "an agent that prints nothing for so long is ended", "M"),
     Setting("verify_minutes", 10.0, _number, "limit of a test run, and of a row without a `Limit:`", "M"),
+    Setting("verify_setup", (), _argv, "command run in every checkout before anything is measured in it"),
     Setting("tests", ("**/tests/**", "**/test_*.py", "**/*_test.py", "**/conftest.py"), _texts, "globs of test files"),
     Setting("docs", ("docs/**", "**/*.md", "**/*.rst"), _texts, "globs of documents"),
     Setting("pass_env", (), _texts, "further environment variables that children may see"),
@@ -182,6 +183,7 @@ class Config:
     turn_minutes: float
     silence_minutes: float
     verify_minutes: float
+    verify_setup: tuple[str, ...]
     tests: tuple[str, ...]
     docs: tuple[str, ...]
     pass_env: tuple[str, ...]

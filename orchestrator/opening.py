@@ -14,9 +14,10 @@ from types import FrameType
 
 from orchestrator.agenda import commit_reader, read_agenda
 from orchestrator.agents.catalog import check_agent
-from orchestrator.config import Config
-from orchestrator.errors import ConfigError, LockError, OrchestratorError, is_shortage
+from orchestrator.config import Config, child_environment
+from orchestrator.errors import ConfigError, EvidenceError, LockError, OrchestratorError, is_shortage
 from orchestrator.evidence.checkout import Checkout
+from orchestrator.evidence.setup import set_up
 from orchestrator.inbox import waiting_requests
 from orchestrator.journal import Journal
 from orchestrator.layout import LEDGER
@@ -133,6 +134,33 @@ def _tell_start(session: Session, *, new: bool) -> None:
         )
 
 
+def _check_setup(session: Session) -> None:
+    """Set up the tree the run started from, so that what fails later is charged to what changed it.
+
+    Raises
+    ------
+    EvidenceError
+        That fails already.
+    """
+    config, root, log = session.config, session.checkout.root, session.workspace.home / "setup.log"
+    if not config.verify_setup:
+        return
+    session.checkout.show(session.run.base)
+    session.live.step("setting up what things are measured in", log)
+    why = set_up(
+        config.verify_setup,
+        root,
+        child_environment(config, root),
+        log,
+        sandbox=session.sandbox,
+        seconds=config.verify_minutes * 60,
+        should_stop=session.interrupted,
+    )
+    if why and not session.interrupted():
+        start = f"{session.run.base[:8]}, where the run started"
+        raise EvidenceError(f"{why}; correct `verify_setup:` until it succeeds at {start}; log {log}")
+
+
 @contextmanager
 def _named_disk(workspace: Workspace) -> Iterator[None]:
     """Have an error that a full disk is behind say so, and one that names no file say where the loop writes."""
@@ -210,5 +238,6 @@ def open_session(
         settled = settle(session, "the run died")
         if settled:
             live.fact(settled)
+        _check_setup(session)
         session.announced.update({name: item.status or "" for name, item in session.state.items.items()})
         yield session

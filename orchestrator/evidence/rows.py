@@ -124,8 +124,9 @@ def run_row(row: Row, bench: TestBench, tree: str, inputs: RowInputs) -> RowResu
     reason = ""
     tests = None
     if row.run:
-        bench.checkout.show(tree)
-        code, reason = _run_command(row, bench, inputs)
+        reason = bench.show(tree)
+        if not reason:
+            code, reason = _run_command(row, bench, inputs)
     if row.test and not reason:
         options, selectors = split_test(row.test)
         tests = run_tests(replace(bench, allow_skip=row.allow_skip), options + selectors, tree, inputs.hub)

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.config import known_secrets
 from orchestrator.evidence.checkout import Checkout
 from orchestrator.evidence.criteria import lies_below
+from orchestrator.evidence.setup import set_up
 from orchestrator.facts import CodeDiff, TestRun
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 from orchestrator.process import ChildResult, Ending, Limits, run_child
@@ -66,6 +67,8 @@ class TestBench:
         Changed functions: a run that watches says which of them were executed.
     allow_skip : collection of str
         What the plan says in `Allow-skip:`; a test named there that skips is "not run".
+    setup : tuple of str
+        Command that is run whenever the checkout holds another tree.
     sandbox : Sandbox
         The walls around every child, the checkout behind them.
     rulebook : Rulebook
@@ -92,6 +95,20 @@ class TestBench:
     rulebook: Rulebook = field(default_factory=Rulebook)
     is_test: Callable[[str], bool] = lambda _: False
     suspicions: tuple[Breach, ...] = ()
+    setup: tuple[str, ...] = ()
+
+    def show(self, tree: str) -> str:
+        """Make the checkout hold a tree and set it up; why that failed, empty when it did not."""
+        self.checkout.show(tree)
+        return set_up(
+            self.setup,
+            self.checkout.root,
+            self.environment,
+            self.scratch / "setup.log",
+            sandbox=self.sandbox,
+            seconds=self.seconds,
+            should_stop=self.should_stop,
+        )
 
     def pytest(
         self, arguments: Sequence[str], log: Path, *, watch: bool = False, only: Collection[str] | None = None
@@ -189,7 +206,7 @@ def count_collected(bench: TestBench, selectors: Sequence[str], log: Path) -> in
 
 def causes_of(bench: TestBench, nodes: Collection[str], paths: Sequence[str], tree: str, out: Path) -> dict[str, str]:
     """Run only these tests on `tree`, from the files in `paths`; why they fail there, empty for those that pass."""
-    bench.checkout.show(tree)
+    bench.show(tree)
     out.mkdir(parents=True, exist_ok=True)
     _, found = bench.pytest(["-v", "-rA", _ALL_FILES, *paths], out / "pytest.log", only=nodes)
     passed = {node: "" for node, outcome in found["outcomes"].items() if outcome == "passed"}
@@ -237,7 +254,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     outside the checkout makes the run not count. With `watch` the run tells which changed functions it executed.
     """
     watch = watch and bool(bench.code.names)
-    bench.checkout.show(tree)
+    broken = bench.show(tree)
     out.mkdir(parents=True, exist_ok=True)
     files = {selector.split("::")[0].rstrip("/") for selector in selectors}
     before = bench.checkout.stamps(lambda path: bench.is_test(path) or lies_below(path, files))
@@ -255,7 +272,7 @@ def run_tests(bench: TestBench, selectors: Sequence[str], tree: str, out: Path, 
     unsteady = [breach("EVIDENCE-STEADY", "changed while the tests ran", path) for path in changed]
     doubts = (*bench.doubts_of(found), *unsteady)
     note = "; ".join(doubt.text for doubt in bench.rulebook.held(doubts, Severity.DISCOUNT))
-    note = note or _note(result, found, collected, _xml_counts(out / junit.name))
+    note = broken or note or _note(result, found, collected, _xml_counts(out / junit.name))
     failing = sorted({node for node, outcome in outcomes.items() if outcome == "failed"} | set(found["errors"]))
     skips = sorted(node for node, outcome in outcomes.items() if outcome in {"skipped", "xpassed"})
     allowed = {entry.partition(" — ")[0].strip("` ") for entry in bench.allow_skip}

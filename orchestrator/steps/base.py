@@ -108,6 +108,7 @@ class Turn:
             should_stop=session.interrupted,
             sandbox=session.sandbox.opened(write=[session.checkout.root]),
             rulebook=session.config.rulebook,
+            setup=session.config.verify_setup,
             is_test=lambda path: any(matches(path, pattern) for pattern in session.config.tests),
         )
 

@@ -201,7 +201,7 @@ def _check_supervisor(turn: Turn) -> Turn:
         if selector in in_rows:
             return 1  # the plan's own row: verification collects it, whatever it holds by then
         session.live.step(f"collecting {selector}")
-        bench.checkout.show(turn.tree)
+        bench.show(turn.tree)
         return count_collected(bench, [selector], turn.folder / "collect.log")
 
     context = HandoffContext(
