@@ -127,7 +127,7 @@ def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | No
     Focus, dwell, criteria, attempts and statuses are as they were; what refused and abandoned turns cost, what a
     person asked for and where a turn was cut short stood in the journal only.
     """
-    fields = git.text("log", "-z", "--first-parent", "--reverse", _FORMAT, known.ref, "--").split("\0")
+    fields = git.text("log", "-z", "--topo-order", "--reverse", _FORMAT, known.ref, "--").split("\0")
     shallow = git.text("rev-parse", "--is-shallow-repository") == "true"
     events, turned, seen, base = [], set[str](), set[str](), ""
     for name, parents, block, body in zip(*(iter(fields),) * 4, strict=False):
@@ -148,7 +148,7 @@ def rebuild_run(git: Git, known: KnownRun, worktree: str) -> dict[str, Any] | No
             turned.add(trailers["Focus"])
         elif base and trailers.get("Role") == "person" and {"Approved", "Focus", "Criteria"} <= set(trailers):
             events.append(_event("item.approved", _approval(commit, trailers)))
-        elif trailers.get("Role") == "person" and "Synced" in trailers:
+        elif trailers.get("Run") == known.name and "Synced" in trailers:
             events.append(_event("base.synced", {"theirs": trailers["Synced"], "commit": commit}))
     if not base:
         return None

@@ -39,7 +39,7 @@ def keep_in_step(session: Session) -> Ending | None:
     moved = _moved_criteria(session, tree)
     if moved:
         return _for_a_person(session, f"{source} changes criteria of {_list(moved)}; `approve` them first", merge=False)
-    trailers = f"Role: person\nSynced: {theirs}\nHarness-Version: {__version__}\n"
+    trailers = f"Role: person\nRun: {session.run.name}\nSynced: {theirs}\nHarness-Version: {__version__}\n"
     message = f"merge {source} at {theirs[:8]} into {session.run.branch}\n\n{trailers}"
     commit = session.worktree.commit(tree, message, head, theirs)
     session.journal.append("base.synced", {"source": source, "theirs": theirs, "commit": commit})

@@ -48,7 +48,9 @@ def _check_frozen(turn: Turn) -> None:
 
 
 def _hubs_of_verified_rows(turn: Turn) -> dict[str, str]:
-    return {row: past.hub for past in turn.state.item(turn.item.id).turns for row in past.verified}
+    """Return where each row was verified that still counts as such."""
+    known = turn.state.item(turn.item.id)
+    return {row: past.hub for past in known.turns for row in past.verified if row in known.verified}
 
 
 def verify(turn: Turn) -> Turn:
@@ -146,7 +148,9 @@ def _held_together(
         if past.verified and not all(is_record(change.path) for change in git.diff_tree(past.tree, turn.tree))
         for row in past.verified
     ]
-    standing = [row for row in (plan.rows if plan else ()) if row.id in old and row.test and not row.run]
+    standing = [
+        row for row in (plan.rows if plan else ()) if row.id in hubs and row.id in old and row.test and not row.run
+    ]
     lost = [found for found in verification.rows(standing, hubs) if found.verdict is RowVerdict.FAILED]
     why = "; ".join(f"{found.row} held before and does not with this code ({found.reason})" for found in lost)
     return tuple(

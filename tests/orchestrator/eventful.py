@@ -67,7 +67,7 @@ def ralph():
 """
 
 
-def _make(folder: Path, behaviour: str) -> tuple[Project, tuple[str, str]]:
+def _make(folder: Path, behaviour: str) -> tuple[Project, tuple[str, ...]]:
     """A project and the flag that gives its loop an agent of this behaviour."""
     project = Project(folder / "a project <with> spaces")
     project.root.mkdir()
@@ -77,7 +77,8 @@ def _make(folder: Path, behaviour: str) -> tuple[Project, tuple[str, str]]:
     project.commit("start")
     script = folder / "actor.py"
     script.write_text(ACTOR.replace("{harness!r}", repr(str(HARNESS))).replace("{body}", behaviour))
-    return project, ("--agent-command", f"{sys.executable} {script} {{request_file}}")
+    own = ("--agent-command", f"{sys.executable} {script} {{request_file}}")
+    return project, (*own, "--sandbox", "off")  # behind walls it could not end the loop
 
 
 def make_eventful_run(folder: Path) -> Project:

@@ -274,7 +274,7 @@ def ralph():
     )
     done = project.loop("--focus", FIX, "--iterations", "1", "--agent-command", actor)
     assert "test_mean.py: was put back" in done.said
-    assert done.focus(FIX)["verified"] == ["A2"]
+    assert done.focus(FIX)["verified"] == ["A2"], done.said
 
 
 @pytest.mark.slow
