@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from orchestrator.audit.artifacts import Listed, listed_files, read_runs
 from orchestrator.audit.history import Audited, History
@@ -16,7 +17,7 @@ from orchestrator.audit.passages import Passage, named_hubs, read_passages
 from orchestrator.audit.surroundings import ARTIFACT, Around, look_around
 from orchestrator.audit.trees import Tree
 from orchestrator.errors import GitError
-from orchestrator.layout import MANIFEST
+from orchestrator.layout import LEDGER, MANIFEST, MEMORY
 from orchestrator.records.claims import ClaimKind, Said, read_claims
 from orchestrator.records.text import Problem
 
@@ -128,7 +129,7 @@ class _Auditor:
         if said.kind is ClaimKind.PATH:
             return self.of_path(said.value, folders)
         if said.kind is ClaimKind.COMMIT:
-            return self.of_commit(said)
+            return self.of_commit(said, passage.path)
         if not folders:
             return Judged(Judgement.UNVERIFIABLE, "its hub is not there" if passage.hubs else "it names no hub")
         return self.of_tests(passage, line, said, around, folders)
@@ -169,16 +170,23 @@ class _Auditor:
                     return Judged(found.judgement, "in an older hub of the item", found.facts)
         return None
 
-    def of_commit(self, said: Said) -> Judged | None:
+    def of_commit(self, said: Said, path: str) -> Judged | None:
         """Judge a hex word; one that no line calls a commit is one only if the repository knows it."""
         known = self.history.subject(said.value)
         if known:
             return Judged(Judgement.CONFIRMED, "", (Fact("git", 0, known),))
         if not said.firm or any(digest.startswith(said.value) for digest in self.digests):
             return None
+        if self.is_guest(path):
+            return Judged(Judgement.UNVERIFIABLE, "it lies in a tree of its own, whose repository is not there")
         if self.history.is_whole:
             return Judged(Judgement.CONTRADICTED, "", (Fact("git", 0, "no such commit in this repository"),))
         return Judged(Judgement.UNVERIFIABLE, self.history.why)
+
+    def is_guest(self, path: str) -> bool:
+        """Whether a document belongs to a whole tree that was put into this one, with a memory or ledger of its own."""
+        above = PurePosixPath(path).parents[:-1]
+        return any(self.tree.has(f"{folder}/{own}") for folder in above for own in (MEMORY, LEDGER))
 
     def of_path(self, path: str, folders: Sequence[str]) -> Judged | None:
         name = path.rstrip("/").rpartition("/")[2]

@@ -565,6 +565,16 @@ def test_commits_are_asked_of_git_and_a_prefix_of_a_hash_is_none(
     assert set(of(audit(tmp_path / "bare"), "commit")) == {"unverifiable"}
 
 
+def test_commits_of_a_tree_that_was_put_into_another_are_not_asked_of_its_repository(
+    repository: Project, audit: Callable[..., dict[str, Any]]
+) -> None:
+    inside = {f"docs/recorded/{path}": text for path, text in summary("Commit abcdef12 landed.").items()}
+    write(repository.root, inside | {"docs/recorded/galph_memory.md": "# Memory\n"})
+    assert of(audit(repository.root), "commit") == ["unverifiable"]
+    (repository.root / "docs/recorded/galph_memory.md").unlink()
+    assert of(audit(repository.root), "commit") == ["contradicted"]
+
+
 def test_a_repository_that_knows_none_of_many_commits_is_not_the_history_of_the_texts(
     repository: Project, audit: Callable[..., dict[str, Any]]
 ) -> None:
