@@ -192,7 +192,7 @@ def render(results: list[Run]) -> str:
     """Return the table: means over the seeds, with half the range of the two correlations."""
     lines = [
         "Objects that no training saw, after the gauge; ± is half the range over the seeds. One thread a run; "
-        "minutes are those of its process on a core.",
+        "minutes are those of its process on a core, but of the clock, with other work beside it, in rows of one seed.",
         "",
         "| gridsize | dose | method | minutes | seeds | amplitude corr. | phase corr. | amplitude SSIM | phase SSIM "
         "| FRC50 / cycles per px | steps |",
