@@ -60,7 +60,7 @@ def approved_paths(git: Git, before: str, after: str, path: str) -> dict[str, Tr
 def start_of(session: Session, item_id: str) -> str:
     """Return what tests of rows are measured with: the run's start, with what a person merged and approved since."""
     approved, git = session.state.item(item_id).criteria_from, session.worktree.git
-    base = session.state.synced or session.run.base
+    base = session.start
     if not approved:
         return base
     paths = _touched(git, base, approved, "--grep=^Approved: ") - {""}

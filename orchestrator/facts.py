@@ -223,6 +223,11 @@ class Facts:
     rows: tuple[RowResult, ...] = ()
     claims: tuple[Claim, ...] = ()
 
+    @property
+    def runs(self) -> tuple[TestRun, ...]:
+        """Every test run of the turn: of mapped tests, and of rows."""
+        return (*self.tests, *(row.tests for row in self.rows if row.tests))
+
 
 @dataclass(frozen=True)
 class TurnRecord:

@@ -55,9 +55,7 @@ def _ledger(ledger: Ledger, read: Reader) -> Iterator[Breach]:
     if not read(LEDGER):
         yield breach("LEDGER-GRAMMAR", "missing or empty", LEDGER)
     for problem in ledger.problems:
-        yield breach(
-            "LEDGER-GRAMMAR", f"expected {problem.expected}, found {problem.found}", f"{LEDGER}:{problem.line}"
-        )
+        yield _problem("LEDGER-GRAMMAR", problem)
     findings = parse_findings(read(FINDINGS), FINDINGS).findings if read(FINDINGS) else ()
     yield from find_strangers(ledger, {finding.id: finding.resolved for finding in findings})
     yield from check_circle(ledger)

@@ -119,9 +119,7 @@ def _wake(session: Session) -> None:
     Only what stands in the ledger of people's own branch is asked: what an agent entered waits for a person.
     """
     agenda = read_agenda(session.read, session.state, session.config)
-    standing = {
-        item.id for item in parse_ledger(session.worktree.text(session.state.synced or session.run.base, LEDGER)).items
-    }
+    standing = {item.id for item in parse_ledger(session.worktree.text(session.start, LEDGER)).items}
     for item in agenda.ledger.items:
         known = session.state.item(item.id)
         lacks_need = known.status == Status.WAITING  # all else it waits for was seen to hold

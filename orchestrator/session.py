@@ -52,6 +52,11 @@ class Session:
         return self.worktree.text(self.worktree.head(), path)
 
     @property
+    def start(self) -> str:
+        """Commit that plans and tests are held against: where the run began, or what a person had merged in last."""
+        return self.state.synced or self.run.base
+
+    @property
     def state(self) -> State:
         """The state as the journal tells it now."""
         (known, state), events = self._folded[0], self.journal.events

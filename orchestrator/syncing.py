@@ -27,7 +27,7 @@ def keep_in_step(session: Session) -> Ending | None:
     if not source or session.state.open_handoff:
         return None
     theirs = _find(session, source)
-    git, head, known = session.worktree.git, session.worktree.head(), session.state.synced or session.run.base
+    git, head, known = session.worktree.git, session.worktree.head(), session.start
     if theirs is None or theirs == known or git.is_ancestor(theirs, session.run.base):
         return None
     if git.is_ancestor(theirs, head):

@@ -89,11 +89,18 @@ class Recall:
     since: int = 0
     evaluators: tuple[str, ...] = ()
     again: Mapping[str, str] = field(default_factory=dict)
+    _read: dict[str, tuple[RowResult, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def _measured(self, turn: TurnRecord) -> tuple[RowResult, ...]:
+        """Return the rows of a turn, whose hub is read once, whichever row asks."""
+        if turn.turn not in self._read:
+            self._read[turn.turn] = read_measured(self.git, turn)[1]
+        return self._read[turn.turn]
 
     def _results(self, row: Row, setting: str, turns: Iterable[TurnRecord]) -> Iterator[tuple[TurnRecord, RowResult]]:
         """Yield a row's earlier results in this setting whose files are all in the store."""
         for turn in turns:
-            for result in read_measured(self.git, turn)[1]:
+            for result in self._measured(turn):
                 there = all(self.store.path(sha256).exists() for sha256 in result.files.values())
                 if (result.row, result.setting, there) == (row.id, setting, True):
                     yield turn, result

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.facts import Claim, Facts, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
+from orchestrator.facts import Claim, Facts, PathClass, Role, RowResult, RowVerdict, TurnRecord, Verdict
 from orchestrator.policy.rules import Breach, Rulebook, Severity, breach
 
 __all__ = ["Judgement", "false_claims", "gained_by_tests", "is_gain", "judge_engineer", "judge_handoff", "to_beat"]
@@ -119,7 +119,7 @@ def _by_code(facts: Facts, failing: Collection[str], failing_before: Collection[
     executed = facts.tests[-1].executed if facts.tests else ()
     if facts.code.is_same:
         against = breach("PROGRESS-CODE", f"{_some(changed)} would run as before")
-    fixed = {node for run in _runs(facts) for node in run.fixed}
+    fixed = {node for run in facts.runs for node in run.fixed}
     if failing and set(failing) < set(failing_before) and fixed - set(failing):
         yield f"{len(failing_before)} → {len(failing)} failing", against
     if facts.tests and all(run.ok for run in facts.tests):
@@ -142,10 +142,6 @@ def _by_tests(facts: Facts, *, again: bool) -> Iterator[_Gain]:
         elif facts.tests and all(run.ok for run in facts.tests):
             found = f"only tests changed, and {_some(facts.new_tests)} pass on the code that the run started with too"
             yield f"{_BY_TESTS}s pass: {_some(facts.new_tests)}", breach("PROGRESS-TESTS", found)
-
-
-def _runs(facts: Facts) -> list[TestRun]:
-    return [*facts.tests, *(row.tests for row in facts.rows if row.tests)]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -28,10 +28,9 @@ def masked(cause: str) -> str:
 
 def signatures_of(facts: Facts) -> tuple[str, ...]:
     """Return ``test: exception: message`` of everything that failed in a turn and is not the machine's fault."""
-    runs = [*facts.tests, *(row.tests for row in facts.rows if row.tests)]
     found = [
         f"{node}: {masked(run.causes.get(node, ''))}"
-        for run in runs
+        for run in facts.runs
         for node in run.failing
         if not run.excused.get(node, "").startswith("environment")
     ]

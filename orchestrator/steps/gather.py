@@ -66,7 +66,7 @@ def _make_is_frozen(turn: Turn) -> Callable[[str], bool]:
     work on the item; evaluators are free again when the item is done, and where the focus's own standing plan asks
     for them to be implemented.
     """
-    git, start = turn.session.worktree.git, turn.state.synced or turn.session.run.base
+    git, start = turn.session.worktree.git, turn.session.start
     path = plan_path(turn.focus) if turn.focus else ""
     asked = implemented_paths(parse_plan(git.document(start, path), path)) if path else frozenset()
     plans: set[str] = set()
@@ -122,7 +122,7 @@ def _take_out(turn: Turn) -> Turn:
     """Restore what crosses a fence; the difference stays in the hub as a patch."""
     links = _not_regular(turn)
     is_frozen = _make_is_frozen(turn)
-    git, start = turn.session.worktree.git, turn.state.synced or turn.session.run.base
+    git, start = turn.session.worktree.git, turn.session.start
     rows = (row for plan in turn.agenda.plans.values() if plan for row in plan.rows)
     places = search_places(rows, lambda folder: git.entry(start, f"{folder}/__init__.py") is not None)
     shadows = shadowing(git, start, turn.facts.changes, places, turn.bench.is_test)
@@ -144,7 +144,6 @@ def _take_out(turn: Turn) -> Turn:
     crossed = turn.session.config.rulebook.held(found, Severity.RESTORE)
     if not crossed:
         return turn
-    git = turn.session.worktree.git
     paths = [breach.where for breach in crossed]
     patch = git.patch(turn.base, turn.tree, paths)
     (turn.stage / "fences.patch").write_bytes(redact(patch, known_secrets()))
@@ -152,10 +151,9 @@ def _take_out(turn: Turn) -> Turn:
     notes = tuple(redact_text(breach.text, known_secrets()) for breach in crossed)
     facts = replace(turn.facts, tree=tree, changes=_changes(turn, tree), crossed=notes)
     leaked = tuple(note for note, breach in zip(notes, crossed, strict=True) if breach.rule.id == "SECRET-COMMITTED")
-    for ref in (
-        git.text("for-each-ref", "--format=%(refname)", f"refs/orchestrator/{turn.id}").split() if leaked else ()
-    ):
-        git.run("update-ref", "-d", ref)  # commits of the agent's own, which nobody is to push by accident
+    if leaked:
+        for ref in git.text("for-each-ref", "--format=%(refname)", f"refs/orchestrator/{turn.id}").split():
+            git.run("update-ref", "-d", ref)  # commits of the agent's own, which nobody is to push by accident
     if turn.role.writes_handoff:
         facts = replace(facts, refusals=(*facts.refusals, *leaked))
     return replace(turn, tree=tree, facts=facts)

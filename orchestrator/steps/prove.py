@@ -15,7 +15,7 @@ from orchestrator.evidence.recall import Recall, read_measured
 from orchestrator.evidence.testwise import suspicions
 from orchestrator.evidence.units import code_diff
 from orchestrator.evidence.verification import Verification
-from orchestrator.facts import Facts, PathChange, PathClass, Role, RowResult, RowVerdict, TestRun, TurnRecord, Verdict
+from orchestrator.facts import Facts, PathChange, PathClass, Role, RowResult, RowVerdict, TurnRecord, Verdict
 from orchestrator.layout import LEDGER, MANIFEST, is_record, plan_path, summary_path
 from orchestrator.policy.dwell import Fate, fate_of, limits_of
 from orchestrator.policy.fences import classify
@@ -95,10 +95,9 @@ def verify(turn: Turn) -> Turn:
     if session.interrupted():
         raise TurnFailed("ended by a person during verification", interrupted=True)
     claims = tuple(claim for said in _said(turn) for claim in check_claims(*said, tests, results, _knows(turn)))
-    runs = (*tests, *(row.tests for row in results if row.tests))
-    told = dict.fromkeys(text for run in runs for text in run.told)
     again = (f"{row} was run again because {why}" for row, why in verification.recall.again.items())
     facts = replace(turn.facts, tree=turn.tree, code=code, tests=tests, rows=results, claims=claims)
+    told = dict.fromkeys(text for run in facts.runs for text in run.told)
     facts = replace(facts, told=(*facts.told, *told, *again))
     return replace(turn, facts=_with_new_tests(turn, facts, verification), seconds=round(time.monotonic() - started, 3))
 
@@ -215,7 +214,7 @@ def _with_new_tests(turn: Turn, facts: Facts, verification: Verification) -> Fac
 
 
 def _tests_line(turn: Turn) -> str:
-    runs: list[TestRun] = [*turn.facts.tests, *(row.tests for row in turn.facts.rows if row.tests)]
+    runs = turn.facts.runs
     if not runs:
         return ""
     not_run, skipped = sum(len(run.not_run) for run in runs), sum(run.skipped for run in runs)
