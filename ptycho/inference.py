@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.checks import check_whole
 from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import cover_frames, group_chosen
 from ptycho.data.normalisation import FLUX_LIMIT
 from ptycho.data.rows import pick_rows
 from ptycho.data.scan import Scan
-from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.errors import DataError, ShapeError
 from ptycho.metrics.gauge import illumination
 from ptycho.nets.bundle import Bundle
 from ptycho.nets.network import Network, build_network
@@ -146,8 +147,7 @@ def predict_chunks(
     ConfigError
         If the chunk is smaller than one group.
     """
-    if chunk < 1:
-        raise ConfigError(f"chunk: expected at least 1 group, found {chunk}")
+    chunk = check_whole("chunk", chunk)
     began = time.perf_counter()
     for start in range(0, len(examples), chunk):
         part = slice(start, min(start + chunk, len(examples)))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.backends import load
-from ptycho.errors import ConfigError, ShapeError
+from ptycho.checks import check_whole
+from ptycho.errors import ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.physics.groups import divide_on_support
 from ptycho.physics.propagation import sum_modes
@@ -164,8 +165,7 @@ def stitch_groups(
         If the slab is smaller than one group.
     """
     check_groups(patches.shape, positions.shape, weights.shape)
-    if slab < 1:
-        raise ConfigError(f"slab: expected at least 1 group, found {slab}")
+    slab = check_whole("slab", slab)
     if canvas is None:
         canvas = make_canvas(positions.reshape(-1, 2), (patches.shape[1], patches.shape[2]))
     stitcher = Stitcher(canvas, weights, backend=backend)

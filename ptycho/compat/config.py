@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ptycho.checks import check_whole, parse_choice
 from ptycho.errors import ConfigError
 from ptycho.nets.specification import NetworkKind, TrainingLoss
 
@@ -160,11 +161,8 @@ def check_settings(config: ModelConfig | TrainingConfig) -> None:
                 raise ConfigError(f"{name}: expected {only}, which is all there is, found {getattr(config, name)!r}")
         return
     for name in ("N", "gridsize", "n_filters_scale"):
-        value = getattr(config, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name}: expected a whole number >= 1, found {value!r}")
-    if config.model_type not in tuple(NetworkKind):
-        raise ConfigError(f"model_type: expected one of {', '.join(NetworkKind)}, found {config.model_type!r}")
+        check_whole(name, getattr(config, name))
+    parse_choice("model_type", config.model_type, NetworkKind)
 
 
 def choose_loss(config: TrainingConfig) -> TrainingLoss:

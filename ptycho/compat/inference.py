@@ -10,23 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.compat.config import InferenceConfig
+from ptycho.compat.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptycho.compat.loader import PtychoDataContainer, load
 from ptycho.compat.model import PtychoModel
 from ptycho.compat.raw_data import RawData
 from ptycho.compat.samples import make_group_examples
 from ptycho.data.groups import default_neighbours
-from ptycho.data.normalisation import FLUX_LIMIT
+from ptycho.data.normalisation import FLUX_LIMIT, fit_normalisation
+from ptycho.data.rows import Rows
 from ptycho.errors import ConfigError, ShapeError
 from ptycho.inference import InferenceProgress, join_groups
-from ptycho.nets import Specification, build_network
+from ptycho.nets import Illumination, Specification, build_network
 from ptycho.physics import Canvas, make_canvas
 from ptycho.progress import Progress
 
 __all__ = ["extract_ground_truth", "group_raw_data", "reconstruct"]
 
 Image = NDArray[np.float32]
-Settings = InferenceConfig | Mapping[str, Any] | None
+Settings = InferenceConfig | TrainingConfig | ModelConfig | Mapping[str, Any] | None
 
 
 def group_raw_data(
@@ -117,13 +118,11 @@ def reconstruct(
         canvas = canvas or make_canvas(data.probe_positions, data.frame_shape)
         data = group_raw_data(model, data)
     light = bundle.illumination.restrict(data.mask)
-    container = data.normalised()
-    assert container.normalisation is not None  # noqa: S101 -- it has just been fitted
-    flux = container.normalisation.mean_intensity / light.normalisation.mean_intensity
+    flux = _measure_flux(data, light)
     if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
         message = f"the frames are {flux:.3g} times as bright as those the model was trained on"
         warnings.warn(message, UserWarning, stacklevel=3)
-    examples = make_group_examples(container, light.normalisation)
+    examples = make_group_examples(data, light.normalisation)
     network = build_network(
         bundle.specification.holding(examples.offsets),
         light,
@@ -149,12 +148,24 @@ def extract_ground_truth(raw_data: RawData) -> tuple[Image, Image] | None:
     return np.abs(obj).astype(np.float32), np.angle(obj).astype(np.float32)
 
 
+def _measure_flux(data: PtychoDataContainer, light: Illumination) -> float:
+    """Return how bright the first frames of all groups are, as a multiple of the frames of the training."""
+    amplitudes = data._X_np
+    first = Rows(np.arange(len(data)), lambda index: amplitudes[index][..., 0], amplitudes.shape[1:3], amplitudes.dtype)
+    done = 1.0 if data.normalisation is None else data.normalisation.scale
+    measured = fit_normalisation(first, light.mask, amplitude=True).mean_intensity / done**2
+    return measured / light.normalisation.mean_intensity
+
+
 def _check_settings(config: Settings, specification: Specification) -> None:
     """Raise unless the settings that are stated are those of the network."""
-    if isinstance(config, InferenceConfig):
-        stated: Mapping[str, Any] = {"N": config.model.N, "gridsize": config.model.gridsize}
-    else:
+    record = getattr(config, "model", config)
+    if isinstance(record, ModelConfig):
+        stated: Mapping[str, Any] = {"N": record.N, "gridsize": record.gridsize}
+    elif config is None or isinstance(config, Mapping):
         stated = config or {}
+    else:
+        raise ConfigError(f"config: expected a record of ptycho.config.config, a mapping or None, found {config!r}")
     for name, value in (("N", specification.frame_shape[1]), ("gridsize", specification.gridsize)):
         if stated.get(name, value) != value:
             raise ConfigError(f"config: {name}: expected {value}, that of the model, found {stated[name]!r}")

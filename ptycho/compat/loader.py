@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.checks import parse_choice
 from ptycho.data.normalisation import Normalisation, fit_normalisation
 from ptycho.data.rows import Rows
 from ptycho.data.scan import DataKind
 from ptycho.data.streaming import Batches, TorchBatches, stream_tensorflow
 from ptycho.errors import ConfigError, DependencyError, ShapeError
+from ptycho.physics.shapes import check_shape
 
 __all__ = ["Framework", "PtychoDataContainer", "load"]
 
 Source = NDArray[Any] | Rows
+EXPECTED = dict.fromkeys(("coords_nominal", "coords_true", "local_offsets"), "(B, 1, 2, C)") | {
+    "nn_indices": "(B, C)",
+    "global_offsets": "(B, 1, 2, 1)",
+}  # axes of what belongs to a sample, unless they are those of X
 PER_SAMPLE = ("X", "Y_I", "Y_phi", "coords_nominal", "coords_true", "nn_indices", "global_offsets", "local_offsets")
 
 
@@ -62,7 +68,9 @@ class PtychoDataContainer:
     Raises
     ------
     ShapeError
-        If `X` has not four axes, or an array has another number of samples.
+        If `X` has not four axes, or another array does not fit it.
+    ConfigError
+        If there is no such framework.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the published signature
@@ -88,18 +96,14 @@ class PtychoDataContainer:
         arrays = {name: _to_source(value) for name, value in zip(PER_SAMPLE, given, strict=True) if value is not None}
         if "X" not in arrays or arrays["X"].ndim != 4:
             raise ShapeError(f"X: expected (B, h, w, C), found {np.shape(X) if X is not None else None}")
-        for name, array in arrays.items():
-            if len(array) != len(arrays["X"]):
-                raise ShapeError(
-                    f"{name}: expected {len(arrays['X'])} samples for X {arrays['X'].shape}, found {array.shape}"
-                )
         if "coords_nominal" in arrays:
             arrays.setdefault("coords_true", arrays["coords_nominal"])
+        _check_container(arrays, mask)
         self._arrays: dict[str, Source] = arrays
         self._tensors: dict[str, Any] = {}
         self.norm_Y_I, self.YY_full, self.probe = norm_Y_I, YY_full, probeGuess
         self.normalisation, self.mask, self.kind = normalisation, mask, kind
-        self.framework = Framework(framework)
+        self.framework = parse_choice("container: framework", framework, Framework)
 
     def __len__(self) -> int:
         return len(self._arrays["X"])
@@ -115,7 +119,7 @@ class PtychoDataContainer:
         return self.normalisation is not None
 
     def normalised(self, normalisation: Normalisation | None = None) -> PtychoDataContainer:
-        """Return the container with scaled amplitudes; one that is normalised already is returned as it is.
+        """Return the container with scaled amplitudes, 0 off the mask; one that is normalised is returned as it is.
 
         Parameters
         ----------
@@ -124,11 +128,12 @@ class PtychoDataContainer:
         """
         if self.is_normalised:
             return self
-        amplitudes = self._arrays["X"]
-        fitted = normalisation or fit_normalisation(amplitudes, amplitude=True)
+        amplitudes, mask = self._arrays["X"], self.mask
+        fitted = normalisation or fit_normalisation(amplitudes, mask, amplitude=True)
 
         def compute(index: NDArray[np.int64]) -> NDArray[np.float32]:
-            return (fitted.scale * np.asarray(amplitudes[index], np.float64)).astype(np.float32)
+            scaled = (fitted.scale * np.asarray(amplitudes[index], np.float64)).astype(np.float32)
+            return scaled if mask is None else np.where(mask[..., None], scaled, np.float32(0))
 
         scaled = Rows(np.arange(len(self)), compute, amplitudes.shape[1:], np.dtype(np.float32))
         return self._replace({**self._arrays, "X": scaled}, fitted)
@@ -254,6 +259,18 @@ def load(
             f"{fraction} of {len(container)}"
         )
     return container[parts[which]]
+
+
+def _check_container(arrays: Mapping[str, Source], mask: NDArray[np.bool_] | None) -> None:
+    """Raise unless all arrays of a container fit its X."""
+    b, h, w, c = shape = arrays["X"].shape
+    for name, array in arrays.items():
+        expected = EXPECTED.get(name, "(B, h, w, C)")
+        lengths = {"B": b, "h": h, "w": w, "C": c}
+        wanted = tuple(lengths[axis] if axis in lengths else int(axis) for axis in expected[1:-1].split(", "))
+        check_shape(name, array.shape, wanted, f"that is {expected} for X {shape}")
+    if mask is not None:
+        check_shape("mask", mask.shape, (h, w), f"one detector mask serves all samples of X {shape}")
 
 
 def _derive(rows: Rows, part: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.checks import check_whole
 from ptycho.compat import params
 from ptycho.compat.config import (
     FILTERS_PER_SCALE,
@@ -38,7 +39,9 @@ from ptycho.nets import (
 )
 from ptycho.nets.bundle import BUNDLE_FILE
 from ptycho.nets.layers import start_weights
+from ptycho.nets.network import FRAMEWORKS
 from ptycho.physics.groups import read_offsets
+from ptycho.physics.shapes import check_shape
 from ptycho.train import EpochRecord, History, StepRecord, TrainOptions
 from ptycho.train import train as train_network
 
@@ -72,9 +75,11 @@ class PtychoModel:
     def __init__(self, config: ModelConfig | None = None, *, framework: str = "tensorflow") -> None:
         self.config = config or ModelConfig()
         check_settings(self.config)
+        if framework not in FRAMEWORKS:
+            raise ConfigError(f"framework: expected one of {', '.join(FRAMEWORKS)}, found {framework!r}")
         self.framework = framework
         self.bundle: Bundle | None = None
-        self._networks: dict[Specification, Network] = {}
+        self._networks: dict[tuple[Specification, bytes], Network] = {}
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, *, framework: str = "tensorflow") -> PtychoModel:
@@ -107,7 +112,14 @@ class PtychoModel:
         self.bundle = bundle
         self._networks.clear()
 
-    def predict(self, inputs: Any, batch_size: int = 32, verbose: int | str = 0) -> NDArray[np.complex64]:  # noqa: ANN401
+    def predict(
+        self,
+        inputs: Any,  # noqa: ANN401 -- arrays or tensors
+        batch_size: int = 32,
+        verbose: int | str = 0,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.complex64]:
         """Return the objects of groups, each about the centre of its group.
 
         Parameters
@@ -119,6 +131,8 @@ class PtychoModel:
             Groups predicted at a time. It changes memory; the result does not depend on it but for rounding.
         verbose
             Published, and not looked at.
+        mask
+            (h, w) bool, False where these amplitudes cannot be believed; the mask of the training holds in any case.
 
         Returns
         -------
@@ -132,18 +146,20 @@ class PtychoModel:
             If the model has learned nothing, or the batch is smaller than one group.
         ShapeError
             If shapes do not fit each other, or the network.
+        DataError
+            If an amplitude that is believed is not finite, or below 0.
         """
         bundle = self.require_bundle()
-        if batch_size < 1:
-            raise ConfigError(f"batch_size: expected at least 1 group, found {batch_size}")
+        batch_size = check_whole("batch_size", batch_size)
+        light = bundle.illumination.restrict(mask)
         frames, offsets = _split_inputs(inputs)
-        scale = bundle.illumination.normalisation.scale
+        scale = light.normalisation.scale
         objects = np.zeros((len(frames), *bundle.specification.canvas_shape, 1), np.complex64)
         for start in range(0, len(frames), batch_size):
             part = slice(start, start + batch_size)
             amplitudes = (scale * np.asarray(frames[part], np.float64)).astype(np.float32)
             for specification, some in _sort_by_canvas(bundle.specification, offsets[part]).items():
-                found = self._build(specification).predict(amplitudes[some], offsets[part][some])
+                found = self._build(specification, light).predict(amplitudes[some], offsets[part][some])
                 objects[part][some] = _crop(found, bundle.specification.canvas_shape)
         return objects
 
@@ -159,14 +175,13 @@ class PtychoModel:
         save_bundle(path, self.require_bundle())
         return path
 
-    def _build(self, specification: Specification) -> Network:
-        """Return the network on the canvas of a specification, built once."""
-        bundle = self.require_bundle()
-        if specification not in self._networks:
-            self._networks[specification] = build_network(
-                specification, bundle.illumination, bundle.weights, framework=self.framework
-            )
-        return self._networks[specification]
+    def _build(self, specification: Specification, light: Illumination) -> Network:
+        """Return the network on the canvas of a specification and under a mask, built once."""
+        key = specification, light.mask.tobytes()
+        if key not in self._networks:
+            weights = self.require_bundle().weights
+            self._networks[key] = build_network(specification, light, weights, framework=self.framework)
+        return self._networks[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,6 +288,10 @@ def _choose_model(
     trainset: PtychoDataContainer, model: PtychoModel | None, config: TrainingConfig | None
 ) -> tuple[PtychoModel, TrainingConfig]:
     """Return the model to train and how, both of the container's shape."""
+    if not isinstance(trainset, PtychoDataContainer):
+        raise ConfigError(
+            f"trainset: expected a PtychoDataContainer, found {type(trainset).__name__}; see ptycho.loader"
+        )
     shape, gridsize = trainset._X_np.shape, find_gridsize(trainset)
     if config is None:
         config = read_training_config(params.cfg, N=shape[2], gridsize=gridsize)
@@ -332,7 +351,9 @@ def _split_inputs(inputs: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:  # n
             "inputs: expected [amplitudes (B, h, w, C), local_offsets (B, 1, 2, C)], the second unless C is 1, found "
             f"{[np.shape(part) for part in parts]}"
         )
-    coords = others[0] if others else np.zeros((len(frames), 1, 2, 1))
+    b, c = len(frames), frames.shape[3]
+    coords = others[0] if others else np.zeros((b, 1, 2, 1))
+    check_shape("local_offsets", coords.shape, (b, 1, 2, c), f"coordinates of the amplitudes {frames.shape}")
     return frames, read_offsets(coords).astype(np.float64)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.archive import Arrays, check_keys, load_arrays, save_arrays
+from ptycho.checks import check_whole, parse_choice
 from ptycho.data.groups import Groups, Membership, group_frames
 from ptycho.data.mapping import map_array
 from ptycho.data.normalisation import Normalisation, fit_normalisation
@@ -66,6 +67,8 @@ class RawData:
     ------
     ShapeError
         If arrays do not fit each other or hold NaN: the key, the shape found and the shape expected are named.
+    ConfigError
+        If there is no such kind or frame.
     """
 
     xcoords: NDArray[np.float64]
@@ -91,6 +94,8 @@ class RawData:
         for key, default in defaults.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
+        object.__setattr__(self, "kind", parse_choice("kind", self.kind, DataKind))
+        object.__setattr__(self, "frame", parse_choice("frame", self.frame, CoordinateFrame))
         check_published(self._arrays())
         find_kind(self.diff3d, self.kind)
 
@@ -132,7 +137,7 @@ class RawData:
         arrays: dict[str, Any] = {"xcoords": xcoords, "ycoords": ycoords, "diff3d": diff3d, "probeGuess": probeGuess}
         optional = {"scan_index": scan_index, "objectGuess": objectGuess, "bad_pixels": bad_pixels}
         arrays |= {key: value for key, value in optional.items() if value is not None}
-        return cls._from_source(arrays, None if kind is None else DataKind(kind), CoordinateFrame(frame))
+        return cls._from_source(arrays, _parse_kind(kind), parse_choice("frame", frame, CoordinateFrame))
 
     @classmethod
     def from_file(cls, path: Path | str, kind: DataKind | str | None = None, *, memory_map: bool = False) -> RawData:
@@ -155,7 +160,7 @@ class RawData:
             If the file is damaged, lacks a key, or its arrays do not make a data set.
         """
         path = Path(path)
-        declared = None if kind is None else DataKind(kind)
+        declared = _parse_kind(kind)
         arrays = _load(path, ("diff3d",) if memory_map else ())
         if "format" in arrays and str(arrays["format"]) == SCAN_FORMAT:
             return cls.from_scan(load_scan(path))
@@ -242,7 +247,7 @@ class RawData:
         *,
         seed: int = 0,
         normalisation: Normalisation | None = None,
-        membership: Membership = Membership.ANCHORED,
+        membership: Membership | str = Membership.ANCHORED,
         max_distance: float | None = None,
     ) -> dict[str, Any]:
         """Group frames with their neighbours; nothing large is computed before somebody looks at it.
@@ -279,10 +284,11 @@ class RawData:
         """
         if self.frame_shape[1] != N:
             raise ShapeError(f"N: expected {self.frame_shape[1]} for diff3d {self.diff3d.shape}, found {N}")
+        size = check_whole("gridsize", gridsize) ** 2
         groups = group_frames(
             self.probe_positions,
-            gridsize**2,
-            neighbours=max(K, gridsize**2 - 1),
+            size,
+            neighbours=max(check_whole("K", K, 0), size - 1),
             n_groups=nsamples,
             seed=seed,
             membership=membership,
@@ -341,6 +347,11 @@ class RawData:
 def _publish_centres(groups: Groups) -> NDArray[np.floating]:
     """Return the centres of groups (B, 1, 2, 1) in the published order, their sign kept."""
     return publish_offsets(-groups.centres[:, None])
+
+
+def _parse_kind(kind: str | None) -> DataKind | None:
+    """Return the kind that was declared, if one was."""
+    return None if kind is None else parse_choice("kind", kind, DataKind)
 
 
 def _load(path: Path, skip: tuple[str, ...]) -> Arrays:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.checks import check_whole, parse_choice
+from ptycho.errors import DataError, ShapeError
 from ptycho.physics.groups import split_groups
 
 __all__ = ["Groups", "Membership", "cover_frames", "default_neighbours", "group_chosen", "group_frames"]
@@ -58,7 +59,7 @@ def group_frames(
     neighbours: int = 7,
     n_groups: int | None = None,
     seed: int = 0,
-    membership: Membership = Membership.ANCHORED,
+    membership: Membership | str = Membership.ANCHORED,
     max_distance: float | None = None,
 ) -> Groups:
     """Group frames with their nearest neighbours.
@@ -88,15 +89,15 @@ def group_frames(
     Raises
     ------
     ConfigError
-        If `size`, `neighbours`, `n_groups` or `seed` cannot be had.
+        If `size`, `neighbours`, `n_groups`, `seed` or `membership` cannot be had.
     ShapeError
         If the positions are not (n, 2).
     DataError
         If positions are not finite, or no frame has enough neighbours.
     """
     _check_request(positions, size, neighbours, n_groups)
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ConfigError(f"groups: expected a seed >= 0, found {seed}")
+    membership = parse_choice("groups: membership", membership, Membership)
+    seed = check_whole("groups: seed", seed, 0)
     near, distance = _find_near(positions, min(neighbours, len(positions) - 1))
     within = distance <= (np.inf if max_distance is None else max_distance)
     eligible = np.flatnonzero(within.sum(axis=1) >= size - 1)
@@ -158,11 +159,10 @@ def _check_request(positions: NDArray[np.float64], size: int, neighbours: int, n
         raise ShapeError(f"positions: expected (n, 2), found {positions.shape}")
     if not np.isfinite(positions).all():
         raise DataError("positions: expected finite values, found NaN or infinity")
-    if size < 1 or neighbours < size - 1 or (n_groups is not None and n_groups < 1):
-        raise ConfigError(
-            "groups: expected a size C >= 1, neighbours K >= C - 1 and at least one group, found "
-            f"C = {size}, K = {neighbours}, {n_groups} groups"
-        )
+    check_whole("groups: C", size)
+    check_whole("groups: K", neighbours, size - 1)
+    if n_groups is not None:
+        check_whole("groups: B", n_groups)
     if len(positions) < size:
         raise DataError(f"groups: expected at least {size} frames for groups of {size}, found {len(positions)}")
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.checks import parse_choice
 from ptycho.errors import ShapeError
 
 __all__ = ["DataKind", "Scan", "check_axis_order"]
@@ -58,6 +59,8 @@ class Scan:
     ------
     ShapeError
         If arrays do not fit each other or hold NaN, diffraction holds negative values, or no pixel is valid.
+    ConfigError
+        If there is no such kind.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Scan:
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", parse_choice("kind", self.kind, DataKind))
         self._check_arrays()
         if not self.diffraction.min() >= 0:  # also false when there is a NaN
             raise ShapeError(

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from ptycho.checks import check_whole
 from ptycho.data.objects import make_shapes
 from ptycho.data.scan import DataKind, Scan
 from ptycho.errors import ConfigError
@@ -68,22 +69,17 @@ class Simulation:
     known_probe: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.rows, self.columns, self.spokes) < 1 or self.frame_px < 16:
-            raise ConfigError(
-                "simulation: expected rows, columns, spokes >= 1 and frames >= 16 px, found "
-                f"{self.rows}, {self.columns}, {self.spokes}, {self.frame_px}"
-            )
+        for name, least in (("rows", 1), ("columns", 1), ("spokes", 1), ("frame_px", 16), ("seed", 0)):
+            object.__setattr__(self, name, check_whole(f"simulation: {name}", getattr(self, name), least))
         if self.object not in OBJECTS or self.modes not in {1, 2}:
             raise ConfigError(
                 f"simulation: expected an object out of {', '.join(OBJECTS)} and 1 or 2 modes, found {self.object!r} "
                 f"and {self.modes}"
             )
-        if not (
-            0 < self.step_px < np.inf and 0 < self.dose <= LARGEST_DOSE and 0 <= self.jitter <= 0.5 and self.seed >= 0
-        ):
+        if not (0 < self.step_px < np.inf and 0 < self.dose <= LARGEST_DOSE and 0 <= self.jitter <= 0.5):
             raise ConfigError(
-                "simulation: expected a finite step > 0, dose > 0 and <= 1e18, jitter in [0, 0.5] and seed >= 0, found "
-                f"{self.step_px}, {self.dose}, {self.jitter}, {self.seed}"
+                "simulation: expected a finite step > 0, dose > 0 and <= 1e18, jitter in [0, 0.5], found "
+                f"{self.step_px}, {self.dose}, {self.jitter}"
             )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ptycho.errors import ConfigError, DependencyError
+from ptycho.checks import check_whole
+from ptycho.errors import DependencyError
 
 __all__ = ["Batches", "TorchBatches", "stream_tensorflow"]
 
@@ -38,11 +39,10 @@ class Batches:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.batch_size < 1 or (self.seed is not None and self.seed < 0):
-            raise ConfigError(
-                "batches: expected samples and batch_size >= 1 and a seed >= 0 or none, found "
-                f"{self.count}, {self.batch_size} and {self.seed}"
-            )
+        check_whole("batches: count", self.count)
+        check_whole("batches: batch_size", self.batch_size)
+        if self.seed is not None:
+            check_whole("batches: seed", self.seed, 0)
 
     def __len__(self) -> int:
         return math.ceil(self.count / self.batch_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.checks import check_whole
 from ptycho.data.examples import Examples
 from ptycho.errors import ConfigError, DataError, ShapeError
 
@@ -33,8 +34,7 @@ def split_examples(examples: Examples, fraction: float, seed: int = 0) -> tuple[
     DataError
         If there is one example only.
     """
-    if seed < 0:
-        raise ConfigError(f"split: expected a seed >= 0, found {seed}")
+    seed = check_whole("split: seed", seed, 0)
     count = _count_validation(len(examples), fraction)
     order = np.random.default_rng(seed).permutation(len(examples))
     return examples.select(np.sort(order[count:])), examples.select(np.sort(order[:count]))

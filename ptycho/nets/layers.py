@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.checks import check_whole
 from ptycho.errors import ShapeError
 from ptycho.nets.specification import Specification
 
@@ -68,7 +69,7 @@ def start_weights(specification: Specification, seed: int = 0) -> Weights:
     With `last` at 0 an untrained network returns what its projections alone find. Weights are named
     "stage.layer.kernel" and "stage.layer.bias", stages from 0.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_whole("network: seed", seed, 0))
     weights: Weights = {}
     for stage in range(specification.stages):
         for layer in list_layers(specification):

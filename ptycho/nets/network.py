@@ -27,6 +27,7 @@ __all__ = [
     "check_amplitudes",
     "check_batch",
     "check_state",
+    "check_values",
     "illuminate",
 ]
 
@@ -182,6 +183,22 @@ def check_amplitudes(
         h, w = frame_shape
         raise ShapeError(
             f"amplitudes, offsets: expected (B, {h}, {w}, {c}) and (B, {c}, 2), found {amplitudes} and {offsets}"
+        )
+
+
+def check_values(amplitudes: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
+    """Raise unless amplitudes (B, h, w, C) can have been measured where the mask (h, w) is True.
+
+    Raises
+    ------
+    DataError
+        If one is not finite, or below 0.
+    """
+    believed = amplitudes if mask.all() else np.where(mask[..., None], amplitudes, 0)
+    if not (believed.min() >= 0 and believed.max() < np.inf):  # also false when there is a NaN
+        raise DataError(
+            f"amplitudes: expected finite values >= 0 on the valid pixels, found NaN, infinite or negative ones in "
+            f"{amplitudes.shape}; mask what the detector cannot be believed"
         )
 
 

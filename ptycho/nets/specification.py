@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ptycho.checks import check_whole, parse_choice
 from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.physics.groups import padded_shape
 from ptycho.physics.propagation import ComplexArray, sum_modes
@@ -21,7 +22,6 @@ __all__ = [
     "NetworkKind",
     "Specification",
     "TrainingLoss",
-    "parse_choice",
     "specify",
 ]
 
@@ -30,7 +30,6 @@ OVERLAP = 4  # frames whose objects are merged in training, where a network sees
 MERGE_FLOOR = 1e-4  # of the largest weight of a merge in training: what no frame lights is 0
 LIT_SHARE = 0.97  # of the probe's power: a network corrects the part of the canvas that this much can reach
 
-Choice = TypeVar("Choice", bound=StrEnum)
 Shape = tuple[int, int]
 
 
@@ -46,19 +45,6 @@ class TrainingLoss(StrEnum):
 
     AMPLITUDE = "amplitude"  # mean (√k − √λ)²
     POISSON = "poisson"  # mean of the negative log-likelihood of counts
-
-
-def parse_choice(name: str, value: str, choices: type[Choice]) -> Choice:
-    """Return the choice that a text names.
-
-    Raises
-    ------
-    ConfigError
-        If it names none.
-    """
-    if value not in set(choices):
-        raise ConfigError(f"network: {name}: expected one of {', '.join(choices)}, found {value!r}")
-    return choices(value)
 
 
 @dataclass(frozen=True)
@@ -113,12 +99,10 @@ class Specification:
     overlap: int = OVERLAP
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kind", parse_choice("kind", self.kind, NetworkKind))
-        object.__setattr__(self, "loss", parse_choice("loss", self.loss, TrainingLoss))
+        object.__setattr__(self, "kind", parse_choice("network: kind", self.kind, NetworkKind))
+        object.__setattr__(self, "loss", parse_choice("network: loss", self.loss, TrainingLoss))
         for name in ("gridsize", "stages", "projections", "filters", "overlap"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"network: {name}: expected a whole number >= 1, found {value!r}")
+            object.__setattr__(self, name, check_whole(f"network: {name}", getattr(self, name)))
         for name in ("frame_shape", "canvas_shape", "window_shape", "merged_shape"):
             shape = getattr(self, name)
             if len(shape) != 2 or not all(type(size) is int and size >= 1 for size in shape):
@@ -226,7 +210,7 @@ def specify(
     lit = [2 * (half + far) for half, far in zip(_lit_halves(probe), reach, strict=True)]
     window = _round_up((lit[0], lit[1]))
     return Specification(
-        kind=parse_choice("kind", kind, NetworkKind),
+        kind=parse_choice("network: kind", kind, NetworkKind),
         gridsize=gridsize,
         frame_shape=frame_shape,
         canvas_shape=canvas,
@@ -235,7 +219,7 @@ def specify(
         stages=stages,
         projections=projections,
         filters=filters,
-        loss=parse_choice("loss", loss, TrainingLoss),
+        loss=parse_choice("network: loss", loss, TrainingLoss),
         overlap=overlap,
     )
 

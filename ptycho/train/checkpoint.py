@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ptycho.archive import load_arrays, parse_json_entry, parse_text_entry, render_json_entry, save_arrays
 from ptycho.data.examples import Examples
+from ptycho.data.rows import slabs
 from ptycho.errors import ConfigError, DataError
 from ptycho.nets.layers import Weights
 from ptycho.nets.network import Network
@@ -23,7 +24,6 @@ from ptycho.train.options import TrainOptions
 __all__ = ["CURE", "Checkpoint", "check_run", "describe_run", "load_checkpoint", "save_checkpoint"]
 
 SCHEMA = "ptycho-checkpoint/1"
-HASHED_EXAMPLES = 16  # at most, evenly spaced
 CURE = "copy the file again, or begin anew without it"
 
 
@@ -73,8 +73,8 @@ def describe_run(
 ) -> dict[str, Any]:
     """Return what a training must have in common with the one it continues, as flat JSON values.
 
-    Specification, illumination, precision, examples (their number, a hash of their positions, and one of some of
-    their amplitudes), and every option but `use_streaming`, on which nothing depends.
+    Specification, illumination, precision, examples (their number, and hashes of all positions, amplitudes and
+    labels), and every option but `use_streaming`, on which nothing depends.
     """
     light = network.illumination
     settings = dataclasses.asdict(options)
@@ -83,7 +83,7 @@ def describe_run(
         **{f"specification.{name}": value for name, value in network.specification.to_json().items()},
         **{f"options.{name}": value for name, value in settings.items()},
         "precision": str(next(iter(network.weights().values())).dtype),
-        "illumination": _digest(light.probe, light.mask, np.array(light.normalisation.mean_intensity)),
+        "illumination": _digest((light.probe, light.mask, np.array(light.normalisation.mean_intensity))),
         "training examples": _describe(training),
         "validation examples": "none" if validation is None else _describe(validation),
     }
@@ -141,13 +141,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _describe(examples: Examples) -> str:
     """Return how many examples there are, and which."""
-    some = np.linspace(0, len(examples) - 1, HASHED_EXAMPLES).astype(np.int64)
-    amplitudes = examples.read(np.unique(some)).amplitudes
-    return f"{len(examples)}, positions {_digest(examples.positions)}, amplitudes {_digest(amplitudes)}"
+    parts = [f"{len(examples)}, positions {_digest([examples.positions])}"]
+    for name, rows in (("amplitudes", examples.amplitudes), ("labels", examples.targets)):
+        if rows is not None:
+            parts.append(f"{name} {_digest(rows[slab] for slab in slabs(rows.shape))}")
+    return ", ".join(parts)
 
 
-def _digest(*arrays: NDArray[Any]) -> str:
-    """Return the first 16 digits of the SHA-256 of arrays."""
+def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the first 16 digits of the SHA-256 of arrays, which need not all be there at once."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -72,12 +72,12 @@ def train(
     _check_request(network, training, validation, options)
     if resume and checkpoint is None:
         raise ConfigError("training: resume: expected the checkpoint to take up, found none; name its file")
-    run = describe_run(network, training, validation, options)
+    held = _hold(training, options), None if validation is None else _hold(validation, options)
+    run = {} if checkpoint is None else describe_run(network, *held, options)
     history, best = History(), Weights()
     if resume and checkpoint is not None and checkpoint.exists():
         history, best = _take_up(network, checkpoint, run)
     if history.ending is None:
-        held = _hold(training, options), None if validation is None else _hold(validation, options)
         loop = _Loop(network, *held, options, report, began - history.seconds)
         while history.ending is None:
             record = loop.run_epoch(len(history.epochs) + 1)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ptycho.checks import check_whole, parse_choice
 from ptycho.errors import ConfigError
 
 __all__ = ["Clock", "TrainOptions"]
@@ -71,19 +72,12 @@ class TrainOptions:
     use_streaming: bool | None = None
 
     def __post_init__(self) -> None:
-        patience = 1 if self.patience is None else self.patience
-        for name, value, least in (
-            ("epochs", self.epochs, 1),
-            ("batch_size", self.batch_size, 1),
-            ("warm_up_steps", self.warm_up_steps, 0),
-            ("patience", patience, 1),
-            ("seed", self.seed, 0),
-        ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"training: {name}: expected a whole number >= {least}, found {value!r}")
-        if self.clock not in set(Clock):
-            raise ConfigError(f"training: clock: expected {' or '.join(Clock)}, found {self.clock!r}")
-        object.__setattr__(self, "clock", Clock(self.clock))
+        for name, least in (("epochs", 1), ("batch_size", 1), ("warm_up_steps", 0), ("patience", 1), ("seed", 0)):
+            if name != "patience" or self.patience is not None:
+                object.__setattr__(self, name, check_whole(f"training: {name}", getattr(self, name), least))
+        object.__setattr__(self, "clock", parse_choice("training: clock", self.clock, Clock))
+        if not isinstance(self.use_streaming, bool | None):
+            raise ConfigError(f"training: use_streaming: expected True, False or None, found {self.use_streaming!r}")
         if not 0 < self.rate <= 1:
             raise ConfigError(f"training: rate: expected a number in (0, 1], found {self.rate!r}")
         if self.seconds is not None and not 0 < self.seconds < math.inf:

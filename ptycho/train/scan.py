@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.checks import check_whole, parse_choice
 from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import group_chosen
 from ptycho.data.normalisation import fit_normalisation
@@ -18,7 +19,7 @@ from ptycho.data.validation import split_strip
 from ptycho.errors import ConfigError
 from ptycho.nets import Bundle, NetworkKind, TrainingLoss, build_network, illuminate, specify
 from ptycho.nets.layers import start_weights
-from ptycho.nets.specification import OVERLAP, parse_choice
+from ptycho.nets.specification import OVERLAP
 from ptycho.physics.propagation import ComplexArray
 from ptycho.train.history import History
 from ptycho.train.loop import Report, train
@@ -61,8 +62,9 @@ class Recipe:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kind", parse_choice("kind", self.kind, NetworkKind))
-        object.__setattr__(self, "loss", parse_choice("loss", self.loss, TrainingLoss))
+        object.__setattr__(self, "kind", parse_choice("network: kind", self.kind, NetworkKind))
+        object.__setattr__(self, "loss", parse_choice("network: loss", self.loss, TrainingLoss))
+        object.__setattr__(self, "seed", check_whole("network: seed", self.seed, 0))
         if not 0 < self.validation < 1:
             raise ConfigError(f"split: expected a validation fraction in (0, 1), found {self.validation}")
 

@@ -139,7 +139,7 @@ def test_frames_of_another_shape_are_refused(scan: Scan) -> None:
     other = simulate(Simulation(rows=3, columns=3, frame_px=20))
     with pytest.raises(ShapeError, match=r"expected frames \(24, 24\).*found \(20, 20\)"):
         infer(bundle, other)
-    with pytest.raises(ConfigError, match="chunk: expected at least 1"):
+    with pytest.raises(ConfigError, match="chunk: expected a whole number >= 1, found 0"):
         infer(bundle, scan, chunk=0)
 
 

@@ -138,9 +138,9 @@ def test_weights_that_weigh_nothing_are_refused(weights: NDArray[np.float64]) ->
 
 def test_impossible_slabs_and_positions_are_named() -> None:
     patches, positions, weights = np.ones((2, 6, 7, 1)), np.zeros((2, 1, 2)), np.ones((6, 7))
-    for slab in (0, -1):
-        with pytest.raises(ConfigError, match=f"slab: expected at least 1 group, found {slab}"):
-            stitch_groups(patches, positions, weights, slab=slab)
+    for slab in (0, -1, 1.5):
+        with pytest.raises(ConfigError, match=f"slab: expected a whole number >= 1, found {slab}"):
+            stitch_groups(patches, positions, weights, slab=slab)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match=r"positions: expected finite values, found NaN or infinity in \(2, 2\)"):
         stitch_groups(patches, positions * np.nan, weights)
     with pytest.raises(ShapeError, match=r"positions: expected \(n, 2\), n > 0, found \(0, 2\)"):

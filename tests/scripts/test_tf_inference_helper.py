@@ -9,7 +9,8 @@ import pytest
 
 from ptycho import params
 from ptycho.archive import load_arrays
-from ptycho.config.config import InferenceConfig, ModelConfig
+from ptycho.compat.inference import reconstruct
+from ptycho.config.config import InferenceConfig, ModelConfig, TrainingConfig
 from ptycho.data.simulation import Simulation, simulate
 from ptycho.errors import ConfigError, ShapeError
 from ptycho.loader import PtychoDataContainer, load
@@ -85,8 +86,9 @@ class TestTFInferenceHelper:
         for chunk in (1, 7):
             part = join(_run_inference_and_reconstruct(model, raw, quiet=True, chunk=chunk))
             assert np.abs(part - whole).max() <= 1e-5 * np.abs(whole).max()
-        with pytest.raises(ConfigError, match="chunk: expected at least 1"):
-            _run_inference_and_reconstruct(model, raw, quiet=True, chunk=0)
+        for chunk in (0, 1.5):
+            with pytest.raises(ConfigError, match=f"chunk: expected a whole number >= 1, found {chunk}"):
+                _run_inference_and_reconstruct(model, raw, quiet=True, chunk=chunk)
 
     @pytest.mark.slow
     def test_any_chunk_gives_the_unchunked_result_in_tensorflow(self, model: PtychoModel, raw: RawData) -> None:
@@ -117,9 +119,12 @@ class TestTFInferenceHelper:
             assert (other != whole).any()
 
     def test_settings_and_frames_of_another_model_are_refused(self, model: PtychoModel, raw: RawData) -> None:
-        for config in ({"N": 64}, InferenceConfig(ModelConfig(N=20, gridsize=1))):
+        wrong = ModelConfig(N=20, gridsize=1)
+        for config in ({"N": 64}, InferenceConfig(wrong), TrainingConfig(wrong), wrong):
             with pytest.raises(ConfigError, match=r"config: (N|gridsize): expected (20|2), that of the model"):
                 _run_inference_and_reconstruct(model, raw, config, quiet=True)
+        with pytest.raises(ConfigError, match=r"config: expected a record of ptycho\.config\.config, .* found 64"):
+            _run_inference_and_reconstruct(model, raw, 64, quiet=True)
         other = RawData.from_scan(simulate(Simulation(rows=4, columns=4, frame_px=16)))
         with pytest.raises(ShapeError, match=r"expected frames \(20, 20\).*found \(16, 16\)"):
             _run_inference_and_reconstruct(model, other, quiet=True)
@@ -128,6 +133,9 @@ class TestTFInferenceHelper:
         bright = RawData.from_coords_without_pc(raw.xcoords, raw.ycoords, 3 * raw.diff3d, raw.probeGuess)
         with pytest.warns(UserWarning, match="the frames are 3 times as bright"):
             _run_inference_and_reconstruct(model, bright, quiet=True)
+        scaled_as_in_training = group(bright, 2, K=5, normalisation=model.bundle.illumination.normalisation)
+        with pytest.warns(UserWarning, match="the frames are 3 times as bright"):
+            reconstruct(model, scaled_as_in_training)
 
     def test_the_known_object_is_there_or_not(self, raw: RawData) -> None:
         amplitude, phase = extract_ground_truth(raw)

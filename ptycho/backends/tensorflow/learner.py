@@ -15,7 +15,14 @@ from ptycho.backends.tensorflow.windows import as_tensor, float64
 from ptycho.data.examples import Batch
 from ptycho.errors import ConfigError
 from ptycho.nets.layers import Weights, list_layers
-from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_batch, check_state
+from ptycho.nets.network import (
+    GRADIENT_LIMIT,
+    Illumination,
+    check_amplitudes,
+    check_batch,
+    check_state,
+    check_values,
+)
 from ptycho.nets.specification import NetworkKind, Specification
 from ptycho.physics.shapes import check_inside
 
@@ -61,6 +68,7 @@ class Learner:
         """Return objects (B, H, W, 1) of groups."""
         spec = self.specification
         check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
+        check_values(amplitudes, self.illumination.mask)
         _check_places(offsets, spec.frame_shape, spec.canvas_shape)
         objects: NDArray[np.complexfloating] = self._predict(*self._tensors(amplitudes, offsets)).numpy()
         return objects

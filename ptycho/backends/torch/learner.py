@@ -15,7 +15,14 @@ from ptycho.backends.torch.windows import settle
 from ptycho.data.examples import Batch
 from ptycho.errors import ConfigError
 from ptycho.nets.layers import Weights, list_layers
-from ptycho.nets.network import GRADIENT_LIMIT, Illumination, check_amplitudes, check_batch, check_state
+from ptycho.nets.network import (
+    GRADIENT_LIMIT,
+    Illumination,
+    check_amplitudes,
+    check_batch,
+    check_state,
+    check_values,
+)
 from ptycho.nets.specification import NetworkKind, Specification
 
 __all__ = ["Learner"]
@@ -41,7 +48,8 @@ class Learner:
         self._dtype = getattr(torch, precision)
         probe = torch.tensor(illumination.probe).to(self._device, self._dtype.to_complex())
         mask = None if illumination.mask.all() else torch.tensor(illumination.mask, device=self._device)
-        module = UnrolledNetwork(specification, probe, mask, illumination.normalisation.scale)
+        with torch.random.fork_rng(devices=[]):  # layers draw first weights, which are replaced below
+            module = UnrolledNetwork(specification, probe, mask, illumination.normalisation.scale)
         self.module = module.to(self._device)
         self.module.stages.to(self._dtype, memory_format=torch.channels_last)
         self._named = self._name_parameters()
@@ -52,6 +60,7 @@ class Learner:
         """Return objects (B, H, W, 1) of groups."""
         spec = self.specification
         check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
+        check_values(amplitudes, self.illumination.mask)
         with torch.inference_mode():
             return to_numpy(self.module(self._real(amplitudes), offsets))
 

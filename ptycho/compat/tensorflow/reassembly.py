@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ptycho.backends.tensorflow.operators import merge_groups
+from ptycho.checks import check_whole
 from ptycho.compat.params import get_padded_size
 from ptycho.physics.groups import offset_axes
 from ptycho.physics.shapes import check_axes, check_shape
@@ -45,6 +46,7 @@ def _reassemble_position_batched(
         If shapes do not fit, or a patch leaves its canvas.
     """
     size = get_padded_size() if padded_size is None else padded_size
+    batch_size = check_whole("batch_size", batch_size)
     patches, published = tf.convert_to_tensor(imgs), tf.convert_to_tensor(offsets_xy)
     check_axes("imgs", patches.shape, "(B, N, N, C)")
     total, h, w, c = patches.shape

@@ -61,6 +61,16 @@ def test_normalising_twice_is_normalising_once(raw: RawData) -> None:
     assert loaded.normalised() is loaded
 
 
+def test_what_the_detector_cannot_be_believed_does_not_count_in_the_normalisation(raw: RawData) -> None:
+    amplitudes = np.sqrt(np.moveaxis(raw.diff3d[:, None], 1, -1)) * raw.mask[..., None]
+    clean = PtychoDataContainer(amplitudes, mask=raw.mask, framework="numpy").normalised()
+    for spoilt in (1e4, np.nan):
+        hot = np.where(raw.mask[..., None], amplitudes, spoilt)
+        found = PtychoDataContainer(hot, mask=raw.mask, framework="numpy").normalised()
+        assert found.normalisation == clean.normalisation
+        np.testing.assert_array_equal(found.X, clean.X)
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
 def test_the_dtype_of_amplitudes_does_not_change_their_normalisation(dtype: type) -> None:
     amplitudes = np.random.default_rng(3).integers(0, 60_000, (9, 8, 12, 4))
@@ -102,7 +112,13 @@ def test_a_split_gives_the_first_groups_to_training(raw: RawData) -> None:
 def test_arrays_that_do_not_fit_are_named() -> None:
     with pytest.raises(ShapeError, match=r"X: expected \(B, h, w, C\), found \(3, 8, 8\)"):
         PtychoDataContainer(np.ones((3, 8, 8)))
-    with pytest.raises(ShapeError, match=r"coords_nominal: expected 3 .* X \(3, 8, 8, 1\), found \(4, 1, 2, 1\)"):
+    with pytest.raises(ShapeError, match=r"coords_nominal: expected shape \(3, 1, 2, 1\), found \(4, 1, 2, 1\)"):
         PtychoDataContainer(np.ones((3, 8, 8, 1)), coords_nominal=np.ones((4, 1, 2, 1)))
+    with pytest.raises(ShapeError, match=r"local_offsets: expected shape \(3, 1, 2, 4\), found \(3, 1, 4, 2\)"):
+        PtychoDataContainer(np.ones((3, 8, 8, 4)), local_offsets=np.ones((3, 1, 4, 2)))
+    with pytest.raises(ShapeError, match=r"mask: expected shape \(8, 12\), found \(12, 8\)"):
+        PtychoDataContainer(np.ones((3, 8, 12, 1)), mask=np.ones((12, 8), bool))
+    with pytest.raises(ConfigError, match="framework: expected one of tensorflow, torch, numpy, found 'jax'"):
+        PtychoDataContainer(np.ones((3, 8, 8, 1)), framework="jax")
     with pytest.raises(AttributeError, match="found 'Z'"):
         PtychoDataContainer(np.ones((3, 8, 8, 1))).Z  # noqa: B018

@@ -221,8 +221,27 @@ def test_inputs_that_do_not_fit_are_refused(raw: RawData) -> None:
         model.predict(frames[0])
     with pytest.raises(ShapeError, match=r"expected \(B, 8, 12, 1\)"):
         model.predict(frames.swapaxes(1, 2))
-    with pytest.raises(ConfigError, match="batch_size: expected at least 1"):
-        model.predict(frames, batch_size=0)
+    for size in (0, 1.5):
+        with pytest.raises(ConfigError, match=f"batch_size: expected a whole number >= 1, found {size}"):
+            model.predict(frames, batch_size=size)
+    with pytest.raises(ShapeError, match=r"local_offsets: expected shape \(3, 1, 2, 1\), found \(2, 1, 2, 1\)"):
+        model.predict([frames, np.zeros((2, 1, 2, 1))])
+
+
+def test_amplitudes_that_nobody_can_have_measured_are_refused_unless_they_are_masked(raw: RawData) -> None:
+    model = learn(group(raw, 1), 1)
+    frames = np.sqrt(raw.diff3d[:3, ..., None] * raw.mask[..., None])
+    mask = raw.mask.copy()
+    mask[4, 5] = False
+    expected = model.predict(frames, mask=mask)
+    assert np.abs(expected - model.predict(frames)).max() > 1e-3
+    for value in (np.nan, np.inf, -1.0, 1e4):
+        spoilt = frames.copy()
+        spoilt[1, 4, 5] = value
+        np.testing.assert_array_equal(model.predict(spoilt, mask=mask), expected)
+        if value != 1e4:
+            with pytest.raises(DataError, match=r"amplitudes: expected finite values >= 0 on the valid pixels"):
+                model.predict(spoilt)
 
 
 # Training
@@ -246,6 +265,17 @@ def test_a_training_returns_its_history_and_can_go_on(scan: Scan) -> None:
     assert (first.model.predict(inputs) != found).any()
     assert any((after.weights[name] != before.weights[name]).any() for name in before.weights)
     assert further.history["loss"][0] < first.history["loss"][0]
+
+
+def test_requests_that_cannot_be_had_are_named(raw: RawData) -> None:
+    container = group(raw, 1)
+    for seed in (-1, 1.5):
+        with pytest.raises(ConfigError, match=f"seed: expected a whole number >= 0, found {seed}"):
+            train(1, container, seed=seed)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="trainset: expected a PtychoDataContainer, found RawData"):
+        train(1, raw)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="framework: expected one of torch, tensorflow, found 'jax'"):
+        create_model_with_gridsize(1, 8, framework="jax")
 
 
 def test_a_container_without_a_probe_takes_the_one_that_was_set(raw: RawData) -> None:

@@ -233,3 +233,19 @@ def test_a_normalisation_is_fitted_once_and_passed_on(raw: RawData) -> None:
     brighter = replace(raw, diff3d=4 * raw.diff3d)
     test = brighter.generate_grouped_data(12, nsamples=None, normalisation=train["normalisation"])
     np.testing.assert_allclose(test["diffraction"][:20], 2 * train["diffraction"][:20], rtol=1e-6)
+
+
+def test_kind_and_frame_may_be_given_as_text_and_wrong_ones_are_named(raw: RawData) -> None:
+    told = replace(raw, kind="counts", frame="middle")
+    assert (told.kind, told.frame) == (DataKind.COUNTS, CoordinateFrame.MIDDLE)
+    assert told.photons_per_frame == raw.photons_per_frame
+    assert replace(told.to_scan(), kind="intensity").photons_per_frame is None
+    for name in ("kind", "frame"):
+        with pytest.raises(ConfigError, match=f"{name}: expected one of .*, found 'other'"):
+            RawData.from_coords_without_pc(raw.xcoords, raw.ycoords, raw.diff3d, raw.probeGuess, **{name: "other"})
+
+
+@pytest.mark.parametrize("request_", [{"gridsize": -1}, {"gridsize": 1.5}, {"K": 1.5}, {"nsamples": 2.5}], ids=repr)
+def test_groups_that_cannot_be_counted_are_refused(raw: RawData, request_: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="expected a whole number >= "):
+        raw.generate_grouped_data(12, **request_)

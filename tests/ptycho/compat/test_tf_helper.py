@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ptycho import params
-from ptycho.errors import ShapeError
+from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics.groups import merge_groups, publish_offsets
 
 N, P = 8, 15
@@ -60,6 +60,9 @@ def test_coordinates_of_another_shape_are_refused() -> None:
         mk_reassemble_position_batched_real(coords, padded_size=N)(patches)
     with pytest.raises(ShapeError, match=r"imgs: expected 4 axes \(B, N, N, C\), found \(3, 8, 8\)"):
         mk_reassemble_position_batched_real(coords, padded_size=P)(patches[..., 0])
+    for slab in (0, 1.5):
+        with pytest.raises(ConfigError, match=f"batch_size: expected a whole number >= 1, found {slab}"):
+            mk_reassemble_position_batched_real(coords, slab, P)(patches)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

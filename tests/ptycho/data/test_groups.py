@@ -100,7 +100,7 @@ def test_offsets_are_positions_about_the_groups_centre() -> None:
 
 def test_impossible_groups_are_named() -> None:
     positions = draw_positions(6)
-    with pytest.raises(ConfigError, match="found C = 4, K = 2, 5 groups"):
+    with pytest.raises(ConfigError, match="K: expected a whole number >= 3, found 2"):
         group_frames(positions, 4, neighbours=2, n_groups=5)
     with pytest.raises(DataError, match="expected at least 9 frames for groups of 9, found 6"):
         group_frames(positions, 9, neighbours=8)
@@ -109,8 +109,18 @@ def test_impossible_groups_are_named() -> None:
     with pytest.raises(DataError, match="found NaN"):
         group_frames(positions * np.nan, 4)
     for seed in (-1, None):  # a generator that is not seeded repeats nothing
-        with pytest.raises(ConfigError, match=f"expected a seed >= 0, found {seed}"):
+        with pytest.raises(ConfigError, match=f"seed: expected a whole number >= 0, found {seed}"):
             group_frames(positions, 4, seed=seed)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"B: expected a whole number >= 1, found 1\.5"):
+        group_frames(positions, 4, n_groups=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="membership: expected one of anchored, any, found 'all'"):
+        group_frames(positions, 4, membership="all")
+
+
+def test_a_membership_may_be_given_as_text() -> None:
+    for membership in Membership:
+        known, found = (group_frames(draw_positions(20), 4, membership=name) for name in (membership, str(membership)))
+        np.testing.assert_array_equal(found.members, known.members)
 
 
 def test_fewer_groups_still_hold_every_frame() -> None:

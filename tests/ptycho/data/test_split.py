@@ -141,5 +141,5 @@ def test_splits_that_cannot_be_had_are_refused(small_scan: Scan) -> None:
     with pytest.raises(ShapeError, match=r"positions: expected \(n, 2\), found \(63,\)"):
         split_strip(positions[:, 0], 0.5)
     examples = make_examples(small_scan, group_frames(positions, 1), fit_normalisation(small_scan.diffraction))
-    with pytest.raises(ConfigError, match="expected a seed >= 0, found -1"):
+    with pytest.raises(ConfigError, match="seed: expected a whole number >= 0, found -1"):
         split_examples(examples, 0.5, seed=-1)

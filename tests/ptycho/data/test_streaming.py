@@ -24,7 +24,7 @@ def test_epochs_differ_and_a_seed_repeats_them() -> None:
 
 
 def test_no_samples_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="found 0, 4 and None"):
+    with pytest.raises(ConfigError, match="count: expected a whole number >= 1, found 0"):
         Batches(0, 4)
-    with pytest.raises(ConfigError, match="a seed >= 0 or none, found 9, 4 and -1"):
+    with pytest.raises(ConfigError, match="seed: expected a whole number >= 0, found -1"):
         Batches(9, 4, seed=-1)

@@ -275,7 +275,11 @@ from ptycho.archive import load_arrays, save_arrays
 from ptycho.nets import build_network, load_bundle
 
 folder, framework, other = Path(sys.argv[1]), *sys.argv[2:]
-def read_generators(): return random.getstate(), np.random.get_state()[1].tobytes()
+def read_generators():
+    states = [random.getstate(), np.random.get_state()[1].tobytes()]
+    if "torch" in sys.modules:
+        states.append(sys.modules["torch"].get_rng_state().numpy().tobytes())
+    return states
 before = read_generators()
 bundle = load_bundle(folder / "bundle.zip")
 assert not {"torch", "tensorflow", "keras"} & set(sys.modules)
@@ -319,6 +323,14 @@ def test_a_bundle_of_one_framework_predicts_the_same_in_the_other(trained: str, 
     for precision, limit in LIMITS.items():
         expected = case._replace(weights=bundle.weights).build(trained, precision).predict(amplitudes, offsets)
         assert_close(found[precision], expected, limit)
+
+
+def test_building_a_network_leaves_the_generator_of_torch_alone() -> None:
+    import torch  # noqa: PLC0415 -- a framework is imported where it is used
+
+    before = torch.get_rng_state()
+    make_case(stages=1).build("torch")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # What is refused

@@ -15,7 +15,7 @@ from ptycho.archive import load_arrays, save_arrays
 from ptycho.errors import ConfigError, DataError, TrainingError
 from ptycho.nets import Network
 from ptycho.train import Clock, Ending, EpochRecord, History, StepRecord, TrainOptions, train
-from ptycho.train.checkpoint import load_checkpoint
+from ptycho.train.checkpoint import describe_run, load_checkpoint
 
 from .trainee import OPTIONS, Problem, make_problem
 
@@ -145,6 +145,7 @@ def test_without_resume_a_training_begins_and_replaces_the_checkpoint(problem: P
         ({"validation": None}, r"validation examples: '13, positions \w+, amplitudes \w+' there, 'none' here"),
         ({"training": slice(None, -1)}, r"training examples: '29, positions .* there, '28, positions .* here"),
         ({"order": -1}, r"training examples: '29, positions (\w+), amplitudes \w+' there, '29, positions \1,"),
+        *(({"example": one}, r"'29, positions (\w+), amplitudes \w+' there, '29, positions \1,") for one in (2, 28)),
         ({"specification": {"projections": 1}}, "specification.projections: 2 there, 1 here"),
         ({"probe": 1j}, r"illumination: '\w+' there, '\w+' here"),
         ({"precision": "float64"}, "precision: 'float32' there, 'float64' here"),
@@ -161,6 +162,10 @@ def test_another_training_is_not_taken_up(
     )
     if order := change.get("order"):
         other = other._replace(training=replace(other.training, amplitudes=other.training.amplitudes[::order]))
+    if (example := change.get("example")) is not None:
+        spoilt = np.array(other.training.amplitudes)
+        spoilt[example, 3, 4, 0] += 1
+        other = other._replace(training=replace(other.training, amplitudes=spoilt))
     network, path = other.build(precision=change.get("precision", "float32")), undisturbed[2]
     validation = change.get("validation", other.validation)
     options = change.get("options", OPTIONS)
@@ -206,6 +211,17 @@ def test_a_damaged_checkpoint_is_refused_with_the_cure(
     damages()[damage](path)
     with pytest.raises(DataError, match=rf"{path}.*begin anew"):
         train(problem.build(), problem.training, problem.validation, OPTIONS, checkpoint=path, resume=True)
+
+
+def test_a_training_is_told_by_its_labels_too() -> None:
+    problem = make_problem("supervised")
+    labels = np.array(problem.training.targets)
+    labels[3, 4, 5, 1] *= -1
+    runs = [
+        describe_run(problem.build(), examples, None, OPTIONS)["training examples"]
+        for examples in (problem.training, problem.training.in_memory(), replace(problem.training, targets=labels))
+    ]
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_the_last_checkpoint_stays(

@@ -34,7 +34,7 @@ def test_more_than_ten_thousand_examples_are_streamed_unless_asked_otherwise() -
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"clock": "sun"}, "clock: expected wall or processor, found 'sun'"),
+        ({"clock": "sun"}, "clock: expected one of wall, processor, found 'sun'"),
         ({"epochs": 0}, "epochs: expected a whole number >= 1, found 0"),
         ({"batch_size": 2.0}, "batch_size: expected a whole number >= 1, found 2.0"),
         ({"warm_up_steps": -1}, "warm_up_steps: expected a whole number >= 0, found -1"),
