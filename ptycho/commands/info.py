@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from ptycho.data import DataKind, FrameSet, Scan, select_frames
 from ptycho.data.catalog import open_scan
 from ptycho.data.conventions import find_conventions
-from ptycho.data.overlap import neighbour_overlap
+from ptycho.data.overlap import lattice_regularity, neighbour_overlap
 from ptycho.data.split import probe_radius
 from ptycho.errors import DataError
 from ptycho.physics import make_canvas
@@ -54,6 +54,7 @@ def describe(scan: Scan) -> dict[str, object]:
         "frame_shape": list(scan.frame_shape),
         "kind": scan.kind.value,
         "photons_per_frame": scan.photons_per_frame,
+        "fluence_photons_per_um2": _fluence(scan, radius),
         "nonzero_pixels": float(np.count_nonzero(scan.diffraction) / scan.diffraction.size),
         "valid_pixels": float(scan.mask.mean()),
         "probe_modes": len(scan.probe),
@@ -61,6 +62,7 @@ def describe(scan: Scan) -> dict[str, object]:
         "nearest_neighbour_px": step,
         "overlap_area": None if overlap is None else overlap.area,
         "overlap_linear": None if overlap is None else overlap.linear,
+        "lattice_regularity": lattice_regularity(scan.probe_positions),
         "canvas_shape": list(make_canvas(scan.probe_positions, scan.frame_shape).shape),
         "pixel_size_m": scan.pixel_size_m,
         "known_object": scan.object_truth is not None,
@@ -72,6 +74,13 @@ def describe(scan: Scan) -> dict[str, object]:
         facts["frame_sets"] = str(error)
     facts["provenance"] = dict(scan.provenance)
     return facts
+
+
+def _fluence(scan: Scan, radius: float) -> float | None:
+    """Return the mean photons/µm² of one exposure, 0.9 dose / π R²; None without counts or without a pixel size."""
+    if scan.photons_per_frame is None or scan.pixel_size_m is None:
+        return None
+    return 0.9 * scan.photons_per_frame / (np.pi * (radius * scan.pixel_size_m * 1e6) ** 2)
 
 
 def _position_error(scan: Scan, truth: NDArray[np.float64]) -> float:

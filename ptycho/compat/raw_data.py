@@ -16,6 +16,7 @@ from ptycho.data.mapping import map_array
 from ptycho.data.normalisation import Normalisation, fit_normalisation
 from ptycho.data.published import (
     FORMAT,
+    LIT,
     REQUIRED,
     CoordinateFrame,
     check_published,
@@ -24,7 +25,7 @@ from ptycho.data.published import (
     square_amplitudes,
 )
 from ptycho.data.samples import amplitude_rows, truth_rows
-from ptycho.data.scan import DataKind, Scan
+from ptycho.data.scan import DataKind, Scan, check_lit
 from ptycho.data.scan_file import FORMAT as SCAN_FORMAT
 from ptycho.data.scan_file import load_scan, make_scan
 from ptycho.errors import ConfigError, DataError, ShapeError
@@ -333,6 +334,8 @@ class RawData:
     @classmethod
     def _from_arrays(cls, arrays: dict[str, Any], kind: DataKind, frame: CoordinateFrame) -> RawData:
         """Bring arrays of intensities to the record's dtypes."""
+        for name in LIT:
+            check_lit(name, arrays[name])
         kept = {name: arrays[name] for name in ARRAYS if name in arrays}
         for name, array in kept.items():
             if "coords" in name:

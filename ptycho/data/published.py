@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from ptycho.archive import check_keys, load_arrays, parse_choice_entry, parse_text_entry
 from ptycho.data.rows import slabs
-from ptycho.data.scan import DataKind, Scan, check_axis_order
+from ptycho.data.scan import DataKind, Scan, check_axis_order, check_lit
 from ptycho.data.scan_file import make_scan
 from ptycho.errors import DataError, ShapeError
 
 __all__ = [
     "FORMAT",
+    "LIT",
     "REQUIRED",
     "CoordinateFrame",
     "check_published",
@@ -30,6 +31,7 @@ __all__ = [
 
 FORMAT = "ptycho-raw/1"  # of files that state kind and frame, and whose frames are intensities in every case
 REQUIRED = {"diff3d": "(n, h, w)", "xcoords": "(n,)", "ycoords": "(n,)", "probeGuess": "(m, h, w)"}
+LIT = ("diff3d", "probeGuess")  # what holds a number above 0
 PER_FRAME = ("xcoords", "ycoords", "xcoords_start", "ycoords_start", "scan_index")
 STATED = dict.fromkeys(PER_FRAME, "(n,)") | REQUIRED | {"mask": "(h, w)", "kind": "()", "frame": "()"}
 
@@ -78,6 +80,8 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
     try:
         check_published(arrays)
         found = find_kind(arrays["diff3d"], stated[0] if stated else kind)
+        for key in LIT:
+            check_lit(key, arrays[key])
     except ShapeError as error:
         raise DataError(f"{path}: {error}") from error
     frames, probe = arrays["diff3d"], arrays["probeGuess"]

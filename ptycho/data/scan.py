@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ptycho.checks import parse_choice
+from ptycho.data.rows import slabs
 from ptycho.errors import ShapeError
 
-__all__ = ["DataKind", "Scan", "check_axis_order"]
+__all__ = ["DataKind", "Scan", "check_axis_order", "check_lit"]
 
 
 class DataKind(StrEnum):
@@ -188,3 +189,15 @@ def check_axis_order(name: str, found: tuple[int, ...], expected: tuple[int, ...
             f"{name}: expected {expected} by its positions and its probe, found {found}: the axes are in another "
             "order; frames first, then rows, then columns"
         )
+
+
+def check_lit(name: str, array: NDArray[np.generic]) -> None:
+    """Raise if frames or modes hold nothing but zeros; they are read until there is another number.
+
+    Raises
+    ------
+    ShapeError
+        With the name and the shape.
+    """
+    if not any(np.asarray(array[slab]).any() for slab in slabs(array.shape)):
+        raise ShapeError(f"{name}: expected light, found only zeros in {array.shape}")

@@ -19,7 +19,7 @@ from ptycho.archive import (
     render_json_entry,
     save_arrays,
 )
-from ptycho.data.scan import DataKind, Scan
+from ptycho.data.scan import DataKind, Scan, check_lit
 from ptycho.errors import DataError, ShapeError
 
 __all__ = ["FORMAT", "load_scan", "make_scan", "save_scan"]
@@ -74,7 +74,7 @@ def load_scan(path: Path) -> Scan:
         raise DataError(f"{where}: format: expected {FORMAT!r}, found {text!r}")
     check_keys(arrays, _REQUIRED, where)
     pixel_size = arrays.get("pixel_size_m")
-    return make_scan(
+    scan = make_scan(
         path,
         **{name: arrays[name] for name in _DTYPES if name in arrays},
         name=parse_text_entry(where, "name", arrays["name"]),
@@ -82,6 +82,12 @@ def load_scan(path: Path) -> Scan:
         pixel_size_m=None if pixel_size is None else parse_number_entry(where, "pixel_size_m", pixel_size),
         provenance=parse_json_entry(path, "provenance", arrays["provenance"]),
     )
+    try:
+        for key in ("diffraction", "probe"):
+            check_lit(key, getattr(scan, key))
+    except ShapeError as error:
+        raise DataError(f"{where}: {error}") from error
+    return scan
 
 
 def make_scan(path: PurePath, **fields: Any) -> Scan:  # noqa: ANN401 -- the fields of Scan, each of its own type

@@ -82,13 +82,15 @@ def ring_correlation(
     Raises
     ------
     ShapeError
-        If shapes differ, or the window is zero everywhere.
+        If shapes differ, values are not finite, or the window is zero everywhere.
     """
     if first.ndim != 2 or first.shape != second.shape or window.shape != first.shape or not window.any():
         raise ShapeError(
             "ring correlation: expected two objects (h, w) and a window of that shape that is not zero, "
             f"found {first.shape}, {second.shape} and {window.shape}"
         )
+    if not all(np.isfinite(image).all() for image in (first, second, window)):
+        raise ShapeError(f"ring correlation: expected finite values, found NaN or infinity in {first.shape}")
     a, b = (_spectrum(image, window) for image in (first, second))
     n_rings = min(first.shape) // 2
     radius = np.hypot(scipy.fft.fftfreq(first.shape[0])[:, None], scipy.fft.fftfreq(first.shape[1]))

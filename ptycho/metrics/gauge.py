@@ -85,10 +85,12 @@ def fix_gauge(
     Raises
     ------
     ShapeError
-        If the object or the probe is zero everywhere.
+        If the object or the probe is zero everywhere, or a value not finite.
     """
     if not (np.any(object_) and np.any(probe)):
         raise ShapeError("gauge: expected an object and a probe, found only zeros; the reconstruction failed")
+    if not all(np.isfinite(array).all() for array in (object_, probe, origin, positions)):
+        raise ShapeError(f"gauge: expected finite values, found NaN or infinity in {object_.shape}, {probe.shape}")
     modes = _orthogonal_modes(probe.astype(np.complex128))
     image = object_.astype(np.complex128)
     region = _covered(illumination(modes, positions, origin, image.shape))

@@ -47,6 +47,8 @@ class Placed:
                 "placed object: expected object and region (H, W) and origin (2,), "
                 f"found {self.object.shape}, {self.region.shape} and {self.origin.shape}"
             )
+        if not (np.isfinite(self.object).all() and np.isfinite(self.origin).all()):
+            raise ShapeError(f"placed object: expected finite values, found NaN or infinity in {self.object.shape}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,9 @@ from ptycho.errors import ShapeError
 __all__ = ["Canvas", "make_canvas", "split_positions"]
 
 
+LARGEST_CANVAS = 2**31  # pixels: 16 GiB of complex64
+
+
 @dataclass(frozen=True, eq=False)
 class Canvas:
     """A rectangle of object pixels; array index = canvas coordinate − origin.
@@ -54,7 +57,7 @@ def make_canvas(positions: NDArray[np.float64], frame_shape: tuple[int, int], ma
     Raises
     ------
     ShapeError
-        If the positions are not (n, 2), n > 0, or not finite.
+        If the positions are not (n, 2), n > 0, not finite, or so far apart that they cannot be in pixels.
     """
     if positions.ndim != 2 or positions.shape[1] != 2 or len(positions) == 0:
         raise ShapeError(f"positions: expected (n, 2), n > 0, found {positions.shape}")
@@ -63,6 +66,11 @@ def make_canvas(positions: NDArray[np.float64], frame_shape: tuple[int, int], ma
     centre = np.array(frame_shape) // 2
     lowest = np.floor(positions.min(axis=0) + 0.5) - centre - margin
     highest = np.floor(positions.max(axis=0) + 0.5) - centre + np.array(frame_shape) + margin
+    if np.prod(highest - lowest) > LARGEST_CANVAS:
+        raise ShapeError(
+            f"positions: expected pixels of the object, found a spread of {np.ptp(positions, axis=0)} that takes a "
+            f"canvas of more than {LARGEST_CANVAS:.0e} pixels; are they in another unit?"
+        )
     height, width = (highest - lowest).astype(int)
     return Canvas((int(height), int(width)), lowest.astype(np.float64))
 

@@ -64,7 +64,8 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", parse_choice("network: kind", self.kind, NetworkKind))
         object.__setattr__(self, "loss", parse_choice("network: loss", self.loss, TrainingLoss))
-        object.__setattr__(self, "seed", check_whole("network: seed", self.seed, 0))
+        for name, least in (("gridsize", 1), ("stages", 1), ("projections", 1), ("filters", 1), ("seed", 0)):
+            object.__setattr__(self, name, check_whole(f"network: {name}", getattr(self, name), least))
         if not 0 < self.validation < 1:
             raise ConfigError(f"split: expected a validation fraction in (0, 1), found {self.validation}")
 

@@ -84,6 +84,16 @@ def test_a_seed_below_zero_is_wrong_usage(scan_file: Path, tmp_path: Path, capsy
     assert "--seed: expected at least 0, found -1" in capsys.readouterr().err
 
 
+def test_positions_in_another_unit_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Positions in nanometres, say, where pixels are expected."""
+    positions = np.linspace(0, 1e8, 4)
+    frames, probe = np.ones((4, 16, 16)), np.ones((16, 16), complex)
+    np.savez(tmp_path / "nm.npz", diff3d=frames, xcoords=positions, ycoords=positions, probeGuess=probe)
+    options = ["--frames", "all", "--modes", "1", "--epochs", "1", "--out", str(tmp_path / "o")]
+    assert main(["reconstruct", str(tmp_path / "nm.npz"), *options]) == 1
+    assert "positions: expected pixels of the object, found a spread of [1.e+08 1.e+08]" in capsys.readouterr().err
+
+
 def test_a_simulated_scan_is_described(scan_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(scan_file), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -188,6 +188,8 @@ def wrong(folder: Path, problem: tuple[Bundle, Examples]) -> Path:
         "guessless": {key: value for key, value in good.items() if key != "probeGuess"},
         "amplitudes": good | {"diff3d": np.sqrt(scan.diffraction)},
         "frames-last": good | {"diff3d": np.moveaxis(scan.diffraction, 0, -1)},
+        "black": good | {"diff3d": 0 * scan.diffraction},
+        "nanometres": good | {"xcoords": 1e8 * x, "ycoords": 1e8 * y},
         "negative": good | {"diff3d": scan.diffraction - 1},
     }.items():
         np.savez(folder / f"{key}.npz", **arrays)
@@ -217,6 +219,8 @@ info guessless.npz
 info frames-last.npz
 info amplitudes.npz
 info negative.npz
+info black.npz
+info nanometres.npz
 info torn.npz
 info dark.npz --trial
 infer sparse.npz --frames train --model small.zip --out made

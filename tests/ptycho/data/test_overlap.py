@@ -7,7 +7,7 @@ import pytest
 
 from ptycho.commands.info import describe
 from ptycho.data import Scan
-from ptycho.data.overlap import disc_overlap, linear_overlap, neighbour_overlap
+from ptycho.data.overlap import disc_overlap, lattice_regularity, linear_overlap, neighbour_overlap
 from ptycho.data.split import probe_radius
 from ptycho.errors import DataError
 
@@ -69,3 +69,24 @@ def test_one_frame_has_no_neighbour_and_a_dark_probe_no_radius(small_scan: Scan)
         neighbour_overlap(np.zeros((1, 2)), 5.0)
     with pytest.raises(DataError, match=r"probe: expected light in its modes .*, found only zeros in \(3, 8, 9\)"):
         probe_radius(np.zeros((3, 8, 9), np.complex64))
+
+
+def test_a_lattice_is_told_from_positions_without_order() -> None:
+    rng = np.random.default_rng(4)
+    grid = 9.0 * np.indices((12, 15)).reshape(2, -1).T
+    for shear in ([[1, 0], [0, 1]], [[1, 0.3], [0, 1]], [[np.sqrt(3) / 2, 0.5], [0, 1]]):
+        assert lattice_regularity(grid @ np.array(shear)) == pytest.approx(1, abs=2e-3)
+    for spread in (0.5, 1.0):
+        found = lattice_regularity(grid + rng.normal(0, spread, grid.shape))
+        assert found == pytest.approx(np.exp(-((2 * np.pi / 9 * spread) ** 2)), abs=0.06)
+    assert (lattice_regularity(rng.uniform(0, 120, grid.shape)) or 1) < 0.1
+    lost = np.concatenate((grid, [[1e12, -1e9]]))
+    assert lattice_regularity(lost) == lattice_regularity(grid)
+    assert lattice_regularity(grid[:3]) is lattice_regularity(0 * grid) is None
+
+
+def test_the_fluence_is_the_dose_over_the_lit_disc(small_scan: Scan) -> None:
+    facts = describe(replace(small_scan, pixel_size_m=2e-8))
+    area = np.pi * (0.02 * probe_radius(small_scan.probe)) ** 2
+    assert facts["fluence_photons_per_um2"] == pytest.approx(0.9 * small_scan.photons_per_frame / area)
+    assert describe(small_scan)["fluence_photons_per_um2"] is None

@@ -126,3 +126,5 @@ def test_images_that_do_not_fit_are_refused() -> None:
         ring_correlation(noise(0), noise(0, (101, 120)), WINDOW)
     with pytest.raises(ShapeError, match="not zero"):
         ring_correlation(noise(0), noise(0), 0 * WINDOW)
+    with pytest.raises(ShapeError, match="found NaN or infinity"):
+        ring_correlation(noise(0), np.nan * noise(0), WINDOW)

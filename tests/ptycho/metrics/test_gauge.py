@@ -119,12 +119,15 @@ def test_illumination_adds_the_probes_power_at_each_position() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_result_of_zeros_is_refused(
+def test_a_result_of_zeros_or_nan_is_refused(
     result: tuple[Complex, Complex, NDArray[np.float64], NDArray[np.float64]], which: int
 ) -> None:
     parts = list(result)
     parts[which] = np.zeros_like(parts[which])
     with pytest.raises(ShapeError, match="found only zeros"):
+        fix_gauge(*parts)
+    parts[which] = np.full_like(parts[which], np.nan)
+    with pytest.raises(ShapeError, match="gauge: expected finite values, found NaN"):
         fix_gauge(*parts)
 
 

@@ -109,3 +109,10 @@ def test_regions_that_do_not_overlap_are_refused() -> None:
     values = make_object((60, 60))
     with pytest.raises(ShapeError, match="expected overlapping regions"):
         align(place(values), place(values, (100.0, 0.0)))
+
+
+def test_an_object_with_nan_is_refused() -> None:
+    values = make_object((60, 60))
+    values[3, 4] = np.nan
+    with pytest.raises(ShapeError, match=r"placed object: expected finite values, .* \(60, 60\)"):
+        place(values)
