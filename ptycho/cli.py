@@ -148,6 +148,9 @@ def _add_reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modes", type=int, default=2, help="modes of the probe (2)")
     parser.add_argument("--seed", type=int, default=0, help="of the random start; sets of frames never share one (0)")
     parser.add_argument("--threads", type=int, default=2, help="the result does not depend on it (2)")
+    parser.add_argument(
+        "--refine-positions", action="store_true", help="let every frame move to where it fits best, by up to 16 px"
+    )
     _add_sabotage(parser, "make the scan wrong on purpose, to see the scores refuse it (none)")
     _add_json(parser)
 

@@ -30,7 +30,13 @@ def run(args: argparse.Namespace) -> int:
     scan = sabotage_scan(open_scan(args.scan, DataKind(args.kind) if args.kind else None), sabotage)
     which = FrameSet(args.frames)
     frames = select_frames(scan, which)
-    options = RPIEOptions(epochs=args.epochs, modes=args.modes, seed=_seed_of(args.seed, which), threads=args.threads)
+    options = RPIEOptions(
+        epochs=args.epochs,
+        modes=args.modes,
+        seed=_seed_of(args.seed, which),
+        threads=args.threads,
+        refine_positions=args.refine_positions,
+    )
     with Progress(sys.stderr) as progress:
         progress.line(f"{scan.name}: {frames.size} of {scan.n_frames} frames ({which.value}), {options.epochs} epochs")
         result = reconstruct(scan, frames, options, lambda epoch: progress.update(_describe(epoch)))

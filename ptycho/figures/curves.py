@@ -1,4 +1,4 @@
-"""Figures made of curves: ring correlation and convergence."""
+"""Figures made of curves and arrows: ring correlation, convergence, and where frames went."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_convergence", "draw_ring_correlation"]
+__all__ = ["draw_convergence", "draw_positions", "draw_ring_correlation"]
+
+ENLARGED = (1, 2, 5, 10, 20, 50, 100)  # how many times as long arrows are drawn, so long as they stay apart
 
 
 def draw_ring_correlation(evaluation: Evaluation) -> Figure | None:
@@ -60,6 +62,28 @@ def draw_convergence(evaluation: Evaluation) -> Figure | None:
     axes.set_xlim(1, max(2, len(history)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, framealpha=1, edgecolor="none")
+    return figure
+
+
+def draw_positions(evaluation: Evaluation) -> Figure | None:
+    """Return an arrow for each fitted frame, from where it was said to be towards where it went."""
+    moved, reconstruction = evaluation.moved, evaluation.reconstruction
+    if moved is None:
+        return None
+    given_y, given_x = (reconstruction.probe_positions - moved).T
+    length = float(np.sqrt(np.square(moved).sum(axis=1).mean()))
+    spacing = np.sqrt(np.ptp(given_y) * np.ptp(given_x) / moved.shape[0])
+    drawn = max((times for times in ENLARGED if times * length <= spacing), default=1)
+    figure = make_figure(6.2, 6.2)
+    axes = figure.subplots()
+    axes.scatter(given_x, given_y, s=3, color=GREY, label="as given")
+    axes.quiver(given_x, given_y, *moved.T[::-1], angles="xy", scale_units="xy", scale=1 / drawn, color=ORANGE)
+    times = "" if drawn == 1 else f"; arrows {drawn} times as long"
+    axes.plot([], [], color=ORANGE, label=f"refined: {length:.2f} px, root mean square{times}")
+    show_curve_axes(axes, title="Positions of the frames", x="x / px", y="y / px")
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    figure.legend(fontsize=8, edgecolor="none", loc="outside lower center", ncols=2)
     return figure
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ptycho.figures.curves import draw_convergence, draw_ring_correlation
+from ptycho.figures.curves import draw_convergence, draw_positions, draw_ring_correlation
 from ptycho.figures.pictures import draw_held_out, draw_object, draw_probe, draw_star, draw_truth
 from ptycho.figures.style import render_figure
 from ptycho.metrics.measure import Evaluation
@@ -48,6 +48,7 @@ def _draw_all(evaluation: Evaluation) -> Iterator[tuple[str, Figure | None]]:
         "probe": draw_probe,
         "star": draw_star,
         "frc": draw_ring_correlation,
+        "positions": draw_positions,
         "held_out": draw_held_out,
         "convergence": draw_convergence,
         "truth": draw_truth,

@@ -32,6 +32,7 @@ def render_page(metrics: Metrics, figures: Collection[str]) -> str:
         ),
         "## Why believe it\n",
         _describe_held_out(metrics),
+        _show("positions", "Where the frames were said to be, and where they went.", figures),
         _show("held_out", "A typical frame that the solver never saw, and what the result predicts.", figures),
         _describe_halves(metrics),
         _describe_refit(metrics),
@@ -87,14 +88,20 @@ def _describe_held_out(metrics: Metrics) -> str:
     """Return what the held-out frames say."""
     fidelity = metrics.fidelity
     held_out, train = fidelity.held_out, fidelity.train
+    fitted = "With one intensity factor each and nothing else"
+    if metrics.positions is not None:
+        fitted = (
+            f"Frames were free to move, and the fitted ones went {metrics.positions.moved_rms_px:.2f} px (root mean "
+            f"square; {metrics.positions.moved_max_px:.1f} px at most). With a position each, found from one half of "
+            "the pixels and scored on the other, one intensity factor and nothing else"
+        )
     return (
-        f"{held_out.n_frames} frames were kept from the solver. With one intensity factor each and nothing else "
-        f"fitted, the result predicts them with {held_out.error_over_expected:.2f} ± "
-        f"{held_out.error_over_expected_error:.2f} times the error that photon noise alone would leave "
-        f"(frames it was fitted to: {train.error_over_expected:.2f}). 1 would be perfect; below 1 on the fitted "
-        "frames would mean that noise was fitted. Light smeared into dark pixels can lower such a ratio, so the "
-        f"deviance itself is judged too: {fidelity.gain_over_mean_frame:.1f} times smaller than under the average "
-        f"frame, and {held_out.deviance_over_expected:.2f} times its expectation.\n"
+        f"{held_out.n_frames} frames were kept from the solver. {fitted} fitted, the result predicts them with "
+        f"{held_out.error_over_expected:.2f} ± {held_out.error_over_expected_error:.2f} times the error that photon "
+        f"noise alone would leave (frames it was fitted to: {train.error_over_expected:.2f}). 1 would be perfect; "
+        "below 1 on the fitted frames would mean that noise was fitted. Light smeared into dark pixels can lower such "
+        f"a ratio, so the deviance itself is judged too: {fidelity.gain_over_mean_frame:.1f} times smaller than under "
+        f"the average frame, and {held_out.deviance_over_expected:.2f} times its expectation.\n"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ptycho.errors import DataError, ShapeError
 from ptycho.metrics.fidelity import FrameScores, fit_frame_factors, fourier_error, score_frames
 from ptycho.metrics.frc import RingCorrelation, half_bit, ring_correlation
 from ptycho.metrics.gauge import Gauged, fix_gauge
+from ptycho.metrics.placing import place_held_out
 from ptycho.metrics.registration import Aligned, Placed, align
 from ptycho.metrics.star import Star, measure_star
 from ptycho.metrics.truth import TruthComparison, compare_to_truth
@@ -78,6 +79,9 @@ class Evaluation:
         What was evaluated: the reconstruction of the training frames.
     gauged
         It, in the gauge.
+    moved
+        (n, 2) float64, how far its frames went from where the scan puts them, pixels; None unless positions were
+        refined.
     train, held_out
         The frames it was fitted to, and those it never saw.
     mean_frame
@@ -93,6 +97,7 @@ class Evaluation:
     scan: Scan
     reconstruction: Reconstruction
     gauged: Gauged
+    moved: NDArray[np.float64] | None
     train: FrameSetFit
     held_out: FrameSetFit
     mean_frame: FrameScores
@@ -115,7 +120,9 @@ def measure(
     """Measure a reconstruction.
 
     Only its object, probe and origin are believed: positions come from the scan, intensities from our own
-    forward model, and which frames are held out follows from the scan alone.
+    forward model, and which frames are held out follows from the scan alone. Where positions were refined, its own
+    are believed for the frames it was fitted to; held-out frames are placed in its object by half of their pixels
+    and scored on the other half.
 
     Parameters
     ----------
@@ -146,15 +153,18 @@ def measure(
             f"{scan.name}: expected photon counts, found {scan.kind.value}; scores are stated relative to "
             "what counting photons allows, so give the data as counts"
         )
-    train = scan.select(_check_frames(scan, reconstruction, FrameSet.TRAIN))
-    held_out = scan.select(find_held_out(scan))
+    train = _select(scan, reconstruction, FrameSet.TRAIN)
+    unseen = scan.select(find_held_out(scan))
+    held_out = _place(scan, unseen, reconstruction)
     train_fit = _fit(train, reconstruction)
-    gauged = _gauge(scan, reconstruction, train_fit.flux)
-    half_sets = None if halves is None else _compare_halves(scan, held_out, *halves)
+    gauged = _gauge(train, reconstruction, train_fit.flux)
+    half_sets = None if halves is None else _compare_halves(scan, unseen, *halves)
     refitted = None if refit is None else _compare_refit(scan, gauged, refit)
     truth = compare_with_truth(scan, gauged)
     spokes, no_spokes = _find_star(gauged) if star else (None, "not asked for: nobody said that the object is a star")
+    moved = _find_moves(scan, reconstruction)
     reasons = {
+        "positions": (moved, "the positions were taken as the scan gives them"),
         "half_sets": (half_sets, "no half-set reconstructions were given"),
         "refit": (refitted, "no reconstruction of all frames was given"),
         "star": (spokes, no_spokes),
@@ -164,6 +174,7 @@ def measure(
         scan=scan,
         reconstruction=reconstruction,
         gauged=gauged,
+        moved=moved,
         train=train_fit,
         held_out=_fit(held_out, reconstruction),
         mean_frame=_score_mean_frame(train, held_out),
@@ -176,8 +187,8 @@ def measure(
     )
 
 
-def _check_frames(scan: Scan, reconstruction: Reconstruction, which: FrameSet) -> NDArray[np.int64]:
-    """Return the frames of a set after checking that the reconstruction used these and no others."""
+def _select(scan: Scan, reconstruction: Reconstruction, which: FrameSet) -> Scan:
+    """Return the frames of a set, where they lie by now, after checking that these and no others were used."""
     expected = select_frames(scan, which)
     if not np.array_equal(np.sort(reconstruction.frames), expected):
         strangers = np.setdiff1d(reconstruction.frames, expected)
@@ -186,31 +197,45 @@ def _check_frames(scan: Scan, reconstruction: Reconstruction, which: FrameSet) -
             f"found one of {reconstruction.frames.size} frames, {strangers.size} of them outside the set; "
             f"make it with: reconstruct --frames {which.value}"
         )
-    return expected
+    part = scan.select(reconstruction.frames)
+    moved = _find_moves(scan, reconstruction)
+    return part if moved is None else replace(part, probe_positions=part.probe_positions + moved)
 
 
-def _gauge(scan: Scan, reconstruction: Reconstruction, flux: float = 1.0) -> Gauged:
-    """Return a reconstruction in the gauge, its probe scaled by √flux."""
-    positions = scan.probe_positions[reconstruction.frames]
+def _find_moves(scan: Scan, reconstruction: Reconstruction) -> NDArray[np.float64] | None:
+    """Return how far the frames of a reconstruction went (n, 2), None when it left them where they were."""
+    if not reconstruction.options.get("refine_positions"):
+        return None
+    return reconstruction.probe_positions - scan.probe_positions[reconstruction.frames]
+
+
+def _place(scan: Scan, unseen: Scan, reconstruction: Reconstruction) -> Scan:
+    """Return frames that a reconstruction never saw, where they lie in its object."""
+    moved = _find_moves(scan, reconstruction)
+    return unseen if moved is None else place_held_out(unseen, reconstruction, float(np.hypot(*moved.T).max()))
+
+
+def _gauge(part: Scan, reconstruction: Reconstruction, flux: float = 1.0) -> Gauged:
+    """Return the reconstruction of some frames in the gauge, its probe scaled by √flux."""
     probe = np.sqrt(flux) * reconstruction.probe
-    return fix_gauge(reconstruction.object, probe, reconstruction.origin, positions)
+    return fix_gauge(reconstruction.object, probe, reconstruction.origin, part.probe_positions)
 
 
-def _compare_halves(scan: Scan, held_out: Scan, first: Reconstruction, second: Reconstruction) -> HalfSets:
+def _compare_halves(scan: Scan, unseen: Scan, first: Reconstruction, second: Reconstruction) -> HalfSets:
     """Return the ring correlation of the halves, and how each predicts the held-out frames."""
-    _check_frames(scan, first, FrameSet.HALF_A)
-    _check_frames(scan, second, FrameSet.HALF_B)
-    aligned = align(_gauge(scan, first).image, _gauge(scan, second).image)
+    image_a = _gauge(_select(scan, first, FrameSet.HALF_A), first).image
+    image_b = _gauge(_select(scan, second, FrameSet.HALF_B), second).image
+    aligned = align(image_a, image_b)
     curve = ring_correlation(aligned.reference, aligned.moving, aligned.window)
-    fits = _fit(held_out, first), _fit(held_out, second)
+    fits = _fit(_place(scan, unseen, first), first), _fit(_place(scan, unseen, second), second)
     return HalfSets(aligned, curve, half_bit(curve.n_effective), fits)
 
 
 def _compare_refit(scan: Scan, judged: Gauged, refit: Reconstruction) -> Refit:
     """Return the reconstruction of all frames beside the one that is judged."""
-    _check_frames(scan, refit, FrameSet.ALL)
-    fit = _fit(scan, refit)
-    gauged = _gauge(scan, refit, fit.flux)
+    everything = _select(scan, refit, FrameSet.ALL)
+    fit = _fit(everything, refit)
+    gauged = _gauge(everything, refit, fit.flux)
     aligned = align(judged.image, gauged.image)
     return Refit(refit, gauged, fit, ring_correlation(aligned.reference, aligned.moving, aligned.window))
 

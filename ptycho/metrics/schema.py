@@ -19,6 +19,7 @@ __all__ = [
     "HalfSetScores",
     "ImageFacts",
     "Metrics",
+    "PositionFacts",
     "RefitScores",
     "ScanFacts",
     "StarScores",
@@ -57,7 +58,7 @@ class ScanFacts:
 
 @dataclass(frozen=True)
 class FrameSetScores:
-    """Scores of a set of frames, one intensity factor a frame fitted, nothing else.
+    """Scores of a set of frames, one intensity factor a frame fitted, nothing else but what `PositionFacts` tells.
 
     Attributes
     ----------
@@ -109,6 +110,20 @@ class Fidelity:
     held_out_over_train: float
     held_out_over_train_error: float
     gain_over_mean_frame: float
+
+
+@dataclass(frozen=True)
+class PositionFacts:
+    """Where the frames went while their positions were refined; held-out frames are then placed by half their pixels.
+
+    Attributes
+    ----------
+    moved_rms_px, moved_max_px
+        Distance between the position that a fitted frame was given and the one it ended at: root mean square, largest.
+    """
+
+    moved_rms_px: float
+    moved_max_px: float
 
 
 @dataclass(frozen=True)
@@ -283,7 +298,7 @@ class Metrics:
 
     Attributes
     ----------
-    scan, fidelity, gauge, half_sets, refit, star, truth
+    scan, fidelity, positions, gauge, half_sets, refit, star, truth
         The parts above; a part that is undefined is None.
     spoilt
         What was done to the result on purpose ("none" for an honest one).
@@ -302,6 +317,7 @@ class Metrics:
 
     scan: ScanFacts
     fidelity: Fidelity
+    positions: PositionFacts | None
     gauge: GaugeFacts
     half_sets: HalfSetScores | None
     refit: RefitScores | None

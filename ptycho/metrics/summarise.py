@@ -20,6 +20,7 @@ from ptycho.metrics.schema import (
     HalfSetScores,
     ImageFacts,
     Metrics,
+    PositionFacts,
     RefitScores,
     ScanFacts,
     StarScores,
@@ -77,6 +78,7 @@ def summarise(evaluation: Evaluation, spoil: Spoil = Spoil.NONE) -> Metrics:
             pixel_size_m=scan.pixel_size_m,
         ),
         fidelity=fidelity,
+        positions=_summarise_positions(evaluation.moved),
         gauge=_summarise_gauge(evaluation.gauged),
         half_sets=half_sets,
         refit=_summarise_refit(evaluation),
@@ -119,6 +121,14 @@ def _summarise_frames(fit: FrameSetFit) -> FrameSetScores:
         frame_factor_scatter=float(fit.factors.std()),
         fourier_error_as_returned=fit.fourier_error_as_returned,
     )
+
+
+def _summarise_positions(moved: FloatArray | None) -> PositionFacts | None:
+    """Return how far frames went."""
+    if moved is None:
+        return None
+    distance = np.hypot(*moved.T)
+    return PositionFacts(float(np.sqrt(np.square(distance).mean())), float(distance.max()))
 
 
 def _summarise_gauge(gauged: Gauged) -> GaugeFacts:

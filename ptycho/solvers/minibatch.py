@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ptycho.data.scan import Scan
 from ptycho.physics import Canvas, split_positions
 from ptycho.physics.shift import axis_ramps
+from ptycho.solvers.positions import find_slopes, find_step
 
 __all__ = ["Estimate", "Measurement", "MinibatchEngine"]
 
@@ -65,13 +66,15 @@ class Measurement:
         """Prepare the frames of a scan for the inner loop."""
         amplitude = np.sqrt(scan.diffraction * scan.mask)
         amplitude = scipy.fft.ifftshift(amplitude, axes=(1, 2))
-        h, w = scan.frame_shape
-        corners, remainders = split_positions(scan.probe_positions, canvas.origin, (h, w))
         valid = None if scan.mask.all() else scipy.fft.ifftshift(scan.mask).astype(np.float32)
-        ramp_y, ramp_x = (ramp.astype(np.complex64) for ramp in axis_ramps(remainders, (h, w)))
-        views = tuple((slice(y, y + h), slice(x, x + w)) for y, x in corners.tolist())
         total = float(np.sum(scan.diffraction * scan.mask, dtype=np.float64))
-        return cls(amplitude, valid, views, (ramp_y, ramp_x), canvas, total)
+        views, ramps = _place(scan.probe_positions, canvas, scan.frame_shape)
+        return cls(amplitude, valid, views, ramps, canvas, total)
+
+    def at(self, positions: NDArray[np.float64]) -> Measurement:
+        """Return the same frames at other positions (n, 2) on the same canvas."""
+        views, ramps = _place(positions, self.canvas, (self.amplitude.shape[1], self.amplitude.shape[2]))
+        return replace(self, views=views, ramps=ramps)
 
     def coverage(self, probe: Complex) -> Real:
         """Return Σ_j Σ_m |P_m|² on the canvas, (H, W) float32, each frame at its whole-pixel corner."""
@@ -80,6 +83,16 @@ class Measurement:
         for view in self.views:
             total[view] += power
         return total
+
+
+def _place(
+    positions: NDArray[np.float64], canvas: Canvas, frame_shape: tuple[int, int]
+) -> tuple[tuple[View, ...], tuple[Complex, Complex]]:
+    """Return `views` and `ramps` of a `Measurement`."""
+    h, w = frame_shape
+    corners, remainders = split_positions(positions, canvas.origin, frame_shape)
+    ramp_y, ramp_x = (ramp.astype(np.complex64) for ramp in axis_ramps(remainders, frame_shape))
+    return tuple((slice(y, y + h), slice(x, x + w)) for y, x in corners.tolist()), (ramp_y, ramp_x)
 
 
 class _Lane:
@@ -121,13 +134,25 @@ class _Snapshot:
     object_power: Real
     probe_spectrum: Complex
     probe_power: Real
+    object_slopes: Complex | None
 
 
 class MinibatchEngine:
-    """Improves an `Estimate` in place, minibatch by minibatch; a context manager that owns its threads."""
+    """Improves an `Estimate` in place, minibatch by minibatch; a context manager that owns its threads.
 
-    def __init__(self, measurement: Measurement, estimate: Estimate, *, threads: int = 2) -> None:
-        self._measured = measurement
+    Attributes
+    ----------
+    measurement
+        The frames and where they lie; may be exchanged between batches for the same frames elsewhere.
+    steps
+        (n, 2) float64, how far each frame wants to move (`find_step`), as of its last batch; None unless asked for.
+    """
+
+    def __init__(
+        self, measurement: Measurement, estimate: Estimate, *, threads: int = 2, find_steps: bool = False
+    ) -> None:
+        self.measurement = measurement
+        self.steps = np.zeros((len(measurement.views), 2)) if find_steps else None
         self._estimate = estimate
         m, h, w = estimate.probe.shape
         self._lanes = tuple(_Lane(measurement.canvas.shape, (m, h, w)) for _ in range(LANES))
@@ -165,6 +190,7 @@ class MinibatchEngine:
             _power(estimate.object),
             scipy.fft.fft2(estimate.probe),
             _power(estimate.probe).sum(axis=0),
+            None if self.steps is None else find_slopes(estimate.object),
         )
         tasks = zip(self._lanes, np.array_split(batch, LANES), strict=True)
         jobs = [self._pool.submit(self._gather, lane, seen, half, move_probe) for lane, half in tasks]
@@ -184,8 +210,8 @@ class MinibatchEngine:
         lane.clear()
         for start in range(0, len(frames), SLAB_FRAMES):
             slab = frames[start : start + SLAB_FRAMES]
-            views = [self._measured.views[frame] for frame in slab]
-            ramp_y, ramp_x = (ramp[slab] for ramp in self._measured.ramps)
+            views = [self.measurement.views[frame] for frame in slab]
+            ramp_y, ramp_x = (ramp[slab] for ramp in self.measurement.ramps)
             ramps = np.multiply(ramp_y[:, None, :, None], ramp_x[:, None, None, :], out=lane.ramps[: len(slab)])
 
             probes = np.multiply(seen.probe_spectrum, ramps, out=lane.probes[: len(slab)])
@@ -198,7 +224,10 @@ class MinibatchEngine:
 
             np.conjugate(probes, out=probes)
             probes *= waves
-            for corrections, view in zip(probes, views, strict=True):
+            for frame, corrections, view in zip(slab, probes, views, strict=True):
+                if self.steps is not None and seen.object_slopes is not None:
+                    slopes = seen.object_slopes[:, *view]
+                    self.steps[frame] = find_step(corrections.sum(axis=0), seen.probe_power, slopes)
                 _add_at(lane.object_weight, view, seen.probe_power)
                 for correction in corrections:
                     _add_at(lane.object_sum, view, correction)
@@ -215,9 +244,9 @@ class MinibatchEngine:
         fields = scipy.fft.fft2(waves, norm="ortho", overwrite_x=True)
         each = np.abs(fields, out=lane.amplitudes[: len(slab)])
         model = each[:, 0] if each.shape[1] == 1 else np.sqrt(np.square(each, out=each).sum(axis=1))
-        if self._measured.valid is not None:
-            model *= self._measured.valid  # measured is 0 there as well: no misfit, and no correction below
-        difference = self._measured.amplitude[slab]
+        if self.measurement.valid is not None:
+            model *= self.measurement.valid  # measured is 0 there as well: no misfit, and no correction below
+        difference = self.measurement.amplitude[slab]
         difference -= model
         flat = difference.ravel()
         lane.misfit += float(np.dot(flat, flat))

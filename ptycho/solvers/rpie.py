@@ -15,6 +15,7 @@ from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.reconstruction import Reconstruction
 from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
+from ptycho.solvers.positions import FIRST_EPOCH, ROOM_PX, Walk
 
 __all__ = ["Epoch", "RPIEOptions", "reconstruct"]
 
@@ -45,6 +46,8 @@ class RPIEOptions:
         Of the random start and of the order of frames.
     threads
         Slabs of frames worked on at once; the result does not depend on it.
+    refine_positions
+        True lets every frame walk, from the fourth epoch on, to where it fits the object best.
     """
 
     epochs: int = 30
@@ -55,6 +58,7 @@ class RPIEOptions:
     last_step: float = 0.02
     seed: int = 0
     threads: int = 2
+    refine_positions: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_frames", "modes", "threads"):
@@ -117,11 +121,13 @@ def reconstruct(
     start
         Where to begin, object and probe, as a network infers them from the same scan: on the canvas of the whole
         scan, with as many modes as the options ask for. By default an empty object and the guess of the probe.
+        Frames that walk need a wider canvas: not together with `refine_positions`.
 
     Returns
     -------
     Reconstruction
-        On the canvas of the whole scan, whatever the chosen frames. Not gauged.
+        On the canvas of the whole scan, whatever the chosen frames, with 16 px to spare where positions are
+        refined; `probe_positions` are those it ends with. Not gauged.
 
     Notes
     -----
@@ -133,7 +139,10 @@ def reconstruct(
     used = np.arange(scan.n_frames, dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
     began = time.perf_counter()
     part = scan.select(used)
-    canvas = make_canvas(scan.probe_positions, scan.frame_shape)
+    if start is not None and options.refine_positions:
+        raise ConfigError("refine_positions: expected no start beside it, found one; refine from an empty object")
+    room = ROOM_PX if options.refine_positions else 0
+    canvas = make_canvas(scan.probe_positions, scan.frame_shape, margin=1 + room)
     rng = np.random.default_rng(options.seed)
     if start is None:
         estimate = Estimate(_start_object(canvas.shape, rng), _start_probe(part, options.modes))
@@ -141,7 +150,8 @@ def reconstruct(
         estimate = _begin_at(start, canvas, (options.modes, *scan.frame_shape))
     measurement = Measurement.of_scan(part, canvas)
     history: list[float] = []
-    with MinibatchEngine(measurement, estimate, threads=options.threads) as engine:
+    walk = Walk(part.probe_positions)
+    with MinibatchEngine(measurement, estimate, threads=options.threads, find_steps=options.refine_positions) as engine:
         for epoch in range(options.epochs):
             order = rng.permutation(used.size)
             batches = np.array_split(order, max(1, round(used.size / options.batch_frames)))
@@ -149,6 +159,8 @@ def reconstruct(
             misfit = sum(
                 engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe) for batch in batches
             )
+            if engine.steps is not None and FIRST_EPOCH <= epoch < options.epochs - 1:
+                engine.measurement = engine.measurement.at(walk.advance(engine.steps))
             history.append(misfit / measurement.total_intensity)
             if report is not None:
                 report(Epoch(epoch + 1, options.epochs, history[-1], time.perf_counter() - began))
@@ -156,9 +168,9 @@ def reconstruct(
         object=estimate.object,
         probe=estimate.probe,
         origin=canvas.origin,
-        probe_positions=part.probe_positions,
+        probe_positions=walk.positions,
         frames=used,
-        coverage=measurement.coverage(estimate.probe),
+        coverage=engine.measurement.coverage(estimate.probe),
         history=tuple(history),
         seconds=time.perf_counter() - began,
         options={"solver": "rpie", **dataclasses.asdict(options)},

@@ -15,6 +15,7 @@ FRAMES = FrameSetScores(30, 0.01, 0.006, 1.7, 0.03, 1.9, -100.0, 0.02, 0.011)
 METRICS = Metrics(
     scan=ScanFacts("made up", "none", 40, 32, 48, 1e5, None),
     fidelity=Fidelity(FRAMES, FRAMES, 1.0, 0.1, 5.0),
+    positions=None,
     gauge=GaugeFacts(1e5, 0.9, (0.9, 0.1), 1000),
     half_sets=None,
     refit=None,
@@ -27,6 +28,7 @@ METRICS = Metrics(
     passed=False,
     undefined={
         "scan.pixel_size_m": "not given",
+        "positions": "as given",
         "half_sets": "no halves",
         "refit": "no refit",
         "star": "too small",
