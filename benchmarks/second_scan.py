@@ -1,4 +1,4 @@
-"""The second experimental scan under the thresholds of the first: positions as given and refined, at its dose and thinned.
+"""The second experimental scan under the thresholds of the first: positions as given and refined, full and thinned.
 
     python -m ptycho fetch position-error
     python benchmarks/second_scan.py --out benchmarks/results [--cases NAME ...]
@@ -47,14 +47,14 @@ class Case:
 CASES = {
     "as given": Case(refine=False),
     "refined": Case(),
-    "refined, 6 modes, 60 epochs": Case(modes=6, epochs=60),
+    "refined, 6 modes, 40 epochs": Case(modes=6, epochs=40),
     "as given, thinned": Case(refine=False, thinned=True),
     "refined, thinned": Case(thinned=True),
-    "refined, 6 modes, 60 epochs, thinned": Case(modes=6, epochs=60, thinned=True),
+    "refined, 6 modes, 40 epochs, thinned": Case(modes=6, epochs=40, thinned=True),
     "2.8 px added, as they are": Case(refine=False, added_px=2.0),
     "2.8 px added, refined": Case(added_px=2.0),
-    "5.7 px added, refined, 60 epochs": Case(added_px=4.0, epochs=60),
-    "measured positions, refined, 60 epochs": Case(scan="position-error", epochs=60),
+    "5.7 px added, refined, 40 epochs": Case(added_px=4.0, epochs=40),
+    "measured positions, refined, 40 epochs": Case(scan="position-error", epochs=40),
     "shuffled, refined": Case(shuffled=True),
     "star, as given": Case(scan="siemens-star", refine=False, modes=2),
     "star, refined": Case(scan="siemens-star", modes=2),
