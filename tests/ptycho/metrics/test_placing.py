@@ -83,6 +83,7 @@ def test_wrong_positions_are_refused_as_they_are_and_accepted_once_refined(mispl
     before, after = (summarise(found).fidelity for found in (as_given, refined))
     assert before.held_out.error_over_expected > 2.3
     assert 0.9 < after.held_out.error_over_expected < 1.5
+    assert 0.7 < after.train.error_over_expected < 1.3
     assert after.gain_over_mean_frame > 4.2 > before.gain_over_mean_frame
     assert as_given.moved is None
     assert refined.moved is not None
