@@ -132,6 +132,16 @@ def test_a_reconstruction_is_written_with_its_record(
     assert result.object.shape == load_scan(scan_file).object_truth.shape  # type: ignore[union-attr]
 
 
+def test_positions_are_refined_on_request_only(scan_file: Path, tmp_path: Path) -> None:
+    given = load_scan(scan_file).probe_positions
+    for flags, moves in (([], False), (["--refine-positions"], True)):
+        out = tmp_path / str(moves)
+        assert main(["reconstruct", str(scan_file), "--epochs", "6", "--out", str(out), *flags]) == 0
+        assert json.loads((out / "run.json").read_text())["options"]["refine_positions"] is moves
+        found = load_reconstruction(out / "reconstruction.npz").probe_positions
+        assert np.array_equal(found, given) is not moves
+
+
 def test_two_halves_never_share_a_random_start(scan_file: Path, tmp_path: Path) -> None:
     seeds = set()
     for which in FrameSet:
