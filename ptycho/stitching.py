@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.backends import load
-from ptycho.checks import check_whole
+from ptycho.checks import check_whole, parse_choice
 from ptycho.errors import ShapeError
 from ptycho.physics import Canvas, make_canvas
 from ptycho.physics.groups import divide_on_support
@@ -190,11 +190,11 @@ def make_weights(kind: str, frame_shape: tuple[int, int], probe: NDArray[Any] | 
     ------
     ShapeError
         If the probe is missing or of another shape.
-    ValueError
+    ConfigError
         If `kind` is none of the three.
     """
     h, w = frame_shape
-    match Weighting(kind):
+    match parse_choice("weights", kind, Weighting):
         case Weighting.FULL:
             return np.ones(frame_shape)
         case Weighting.CENTRE:

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ptycho.checks import parse_choice
 from ptycho.errors import DependencyError
 
 __all__ = ["Backend", "BackendName", "load"]
@@ -67,7 +68,7 @@ def load(name: str) -> Backend:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If there is no such backend.
     DependencyError
         If the framework is not installed.
@@ -80,7 +81,7 @@ def load(name: str) -> Backend:
     array([[0., 0.],
            [0., 2.]], dtype=float32)
     """
-    chosen = BackendName(name)
+    chosen = parse_choice("backend", name, BackendName)
     try:
         package = importlib.import_module(f"ptycho.backends.{chosen}")
     except ModuleNotFoundError as error:

@@ -33,7 +33,7 @@ def find_source(name: str) -> Source:
     return known[name]
 
 
-def open_scan(name_or_path: str, kind: DataKind | None = None) -> Scan:
+def open_scan(name_or_path: str, kind: DataKind | str | None = None) -> Scan:
     """Open a cached data set by name, or an .npz file of this library's or the published layout.
 
     A set that brings true positions beside the measured ones opens at the measured ones; its name with "-true"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.archive import check_keys, load_arrays, parse_choice_entry, parse_text_entry
+from ptycho.checks import parse_choice
 from ptycho.data.rows import slabs
 from ptycho.data.scan import DataKind, Scan, check_axis_order, check_lit
 from ptycho.data.scan_file import make_scan
@@ -48,7 +49,7 @@ class CoordinateFrame(StrEnum):
         return np.array([h // 2 - (h - 1) / 2, w // 2 - (w - 1) / 2] if self is CoordinateFrame.MIDDLE else [0.0, 0.0])
 
 
-def load_published(path: Path, kind: DataKind | None = None) -> Scan:
+def load_published(path: Path, kind: DataKind | str | None = None) -> Scan:
     """Read a published .npz file, or one that `ptycho.raw_data.RawData.save` wrote, which states what is said below.
 
     `diff3d` (n, h, w) has the detector origin at (h//2, w//2). `xcoords`, `ycoords` (n,) are the middle of
@@ -105,7 +106,7 @@ def load_published(path: Path, kind: DataKind | None = None) -> Scan:
 
 
 def read_format(
-    arrays: Mapping[str, NDArray[Any]], where: str, kind: DataKind | None = None
+    arrays: Mapping[str, NDArray[Any]], where: str, kind: DataKind | str | None = None
 ) -> tuple[DataKind, CoordinateFrame]:
     """Return the kind and the frame that a file of this format states.
 
@@ -183,14 +184,17 @@ def _check_numbers(key: str, array: NDArray[Any], dtypes: str) -> None:
         raise ShapeError(f"{key}: expected finite values, found NaN or infinity in {array.shape}")
 
 
-def find_kind(frames: NDArray[Any], kind: DataKind | None = None) -> DataKind:
+def find_kind(frames: NDArray[Any], kind: DataKind | str | None = None) -> DataKind:
     """Return what frames (n, h, w) are: whole numbers are counts, others must be declared; read slab by slab.
 
     Raises
     ------
     ShapeError
         If there are values that are not finite or below 0, or fractions and no kind that allows them.
+    ConfigError
+        If there is no such kind.
     """
+    kind = None if kind is None else parse_choice("kind", kind, DataKind)
     whole = True
     for slab in slabs(frames.shape):
         part = np.asarray(frames[slab])

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from ptycho.checks import parse_choice
 from ptycho.data.scan import Scan
 
 __all__ = ["Sabotage", "sabotage_scan"]
@@ -24,8 +25,9 @@ class Sabotage(StrEnum):
     NOISE = "noise"  # one photon in 10 000 kept: the solver has little but shot noise to fit
 
 
-def sabotage_scan(scan: Scan, sabotage: Sabotage) -> Scan:
+def sabotage_scan(scan: Scan, sabotage: Sabotage | str) -> Scan:
     """Return the scan made wrong; its name and provenance say so. `Sabotage.NONE` returns it as it is."""
+    sabotage = parse_choice("sabotage", sabotage, Sabotage)
     if sabotage is Sabotage.NONE:
         return scan
     rng = np.random.default_rng(SEED)

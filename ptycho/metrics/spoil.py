@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 import scipy.ndimage
 
+from ptycho.checks import parse_choice
 from ptycho.reconstruction import Reconstruction
 
 __all__ = ["Spoil", "spoil_result"]
@@ -25,8 +26,9 @@ class Spoil(StrEnum):
     NOISY = "noisy"  # 10 % of complex noise in every pixel
 
 
-def spoil_result(result: Reconstruction, spoil: Spoil) -> Reconstruction:
+def spoil_result(result: Reconstruction, spoil: Spoil | str) -> Reconstruction:
     """Return the result with its object made worse; two results of different frames get different noise."""
+    spoil = parse_choice("spoil", spoil, Spoil)
     if spoil is Spoil.NONE:
         return result
     if spoil is Spoil.BLURRED:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from ptycho.checks import parse_choice
 from ptycho.physics.interpolation import sample_windows
 from ptycho.physics.shapes import check_shifts
 from ptycho.physics.shift import axis_ramps
@@ -52,13 +53,13 @@ def translate(
     ------
     ShapeError
         If there is not one shift for each image.
-    ValueError
+    ConfigError
         If `kind` is not one of the two.
     """
     check_shifts(images.shape, shifts.shape)
     h, w = images.shape[-2:]
     flat, moves = images.reshape(-1, h, w), np.asarray(shifts, np.float64).reshape(-1, 2)
-    if Interpolation(kind) is Interpolation.BILINEAR:
+    if parse_choice("translate: kind", kind, Interpolation) is Interpolation.BILINEAR:
         moved = sample_windows(flat, np.arange(len(flat)), -moves, (h, w))
     else:
         ramp_y, ramp_x = axis_ramps(moves.clip((-h, -w), (h, w)), (2 * h, 2 * w))

@@ -9,6 +9,7 @@ import pytest
 
 import ptycho.backends
 from ptycho.backends import load
+from ptycho.errors import ConfigError
 
 
 @pytest.mark.slow
@@ -27,7 +28,7 @@ def test_a_backend_imports_its_own_framework_alone(name: str, loaded: set[str]) 
 
 
 def test_a_backend_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="jax"):
+    with pytest.raises(ConfigError, match="backend: expected one of numpy, torch, tensorflow, found 'jax'"):
         load("jax")
 
 

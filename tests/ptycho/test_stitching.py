@@ -152,5 +152,7 @@ def test_weights_are_the_probes_power_or_flat_or_the_middle() -> None:
     np.testing.assert_array_equal(make_weights("probe", (2, 2), probe), [[2, 4], [9, 1]])
     np.testing.assert_array_equal(make_weights("centre", (4, 8)).sum(axis=1), [0, 4, 4, 0])
     assert make_weights("full", (4, 8)).all()
+    with pytest.raises(ConfigError, match="weights: expected one of probe, full, centre, found 'middle'"):
+        make_weights("middle", (4, 8))
     with pytest.raises(ShapeError, match=r"probe: expected modes \(m, 4, 8\)"):
         make_weights("probe", (4, 8), probe)

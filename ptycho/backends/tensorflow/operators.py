@@ -18,6 +18,7 @@ from ptycho.backends.tensorflow.windows import (
     sample_windows,
     spread_windows,
 )
+from ptycho.checks import parse_choice
 from ptycho.physics.groups import SUPPORT_LIMIT
 from ptycho.physics.shapes import check_axes, check_experiment, check_groups, check_patches, check_shifts
 from ptycho.physics.translation import Interpolation
@@ -73,7 +74,7 @@ def translate(images: tf.Tensor, shifts: ArrayLike, *, kind: str = Interpolation
     check_shifts(images.shape, moves.shape)
     h, w = images.shape[-2:]
     flat, moves = tf.reshape(images, [-1, h, w]), tf.reshape(moves, [-1, 2])
-    if Interpolation(kind) is Interpolation.BILINEAR:
+    if parse_choice("translate: kind", kind, Interpolation) is Interpolation.BILINEAR:
         moved = sample_windows(flat, tf.range(tf.shape(flat)[0]), -moves, (h, w))
     else:
         limit = tf.constant([h, w], tf.float64)

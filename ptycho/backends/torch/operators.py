@@ -14,6 +14,7 @@ from ptycho.backends.torch.windows import (
     sample_windows,
     spread_windows,
 )
+from ptycho.checks import parse_choice
 from ptycho.physics.groups import SUPPORT_LIMIT
 from ptycho.physics.shapes import check_axes, check_experiment, check_groups, check_patches, check_shifts
 from ptycho.physics.translation import Interpolation
@@ -68,7 +69,7 @@ def translate(images: torch.Tensor, shifts: ArrayLike, *, kind: str = Interpolat
     check_shifts(images.shape, moves.shape)
     h, w = images.shape[-2:]
     flat, moves = images.reshape(-1, h, w), moves.reshape(-1, 2)
-    if Interpolation(kind) is Interpolation.BILINEAR:
+    if parse_choice("translate: kind", kind, Interpolation) is Interpolation.BILINEAR:
         moved = sample_windows(flat, torch.arange(len(flat), device=flat.device), -moves, (h, w))
     else:
         limit = moves.new_tensor([h, w])

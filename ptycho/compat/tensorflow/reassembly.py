@@ -45,7 +45,7 @@ def _reassemble_position_batched(
     ShapeError
         If shapes do not fit, or a patch leaves its canvas.
     """
-    size = get_padded_size() if padded_size is None else padded_size
+    size = get_padded_size() if padded_size is None else check_whole("padded_size", padded_size)
     batch_size = check_whole("batch_size", batch_size)
     patches, published = tf.convert_to_tensor(imgs), tf.convert_to_tensor(offsets_xy)
     check_axes("imgs", patches.shape, "(B, N, N, C)")

@@ -104,6 +104,9 @@ def test_amplitudes_are_squared_once_and_say_so(tmp_path: Path) -> None:
     found = RawData.from_file(path, "amplitude")
     np.testing.assert_allclose(found.diff3d, amplitude**2)
     assert found.photons_per_frame is None
+    np.testing.assert_allclose(load_published(path, "amplitude").diffraction, amplitude**2, rtol=1e-6)
+    with pytest.raises(ConfigError, match="kind: expected one of counts, intensity, amplitude, found 'roots'"):
+        load_published(path, "roots")
     found.save(tmp_path / "own.npz")
     again = RawData.from_file(tmp_path / "own.npz")
     assert again.kind is DataKind.AMPLITUDE

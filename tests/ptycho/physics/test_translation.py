@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ptycho.errors import ShapeError
+from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics.translation import translate
 
 KINDS = ["bilinear", "fourier"]
@@ -48,3 +48,8 @@ def test_images_that_have_no_shift_are_refused(kind: str) -> None:
         translate(np.zeros((3, 8, 8)), np.zeros((4, 2)), kind=kind)
     with pytest.raises(ShapeError, match="shifts"):
         translate(np.zeros((3, 8, 8)), np.zeros(2), kind=kind)
+
+
+def test_an_interpolation_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="kind: expected one of bilinear, fourier, found 'cubic'"):
+        translate(np.zeros((3, 8, 8)), np.zeros((3, 2)), kind="cubic")
