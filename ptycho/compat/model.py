@@ -152,7 +152,7 @@ class PtychoModel:
         bundle = self.require_bundle()
         batch_size = check_whole("batch_size", batch_size)
         light = bundle.illumination.restrict(mask)
-        frames, offsets = _split_inputs(inputs)
+        frames, offsets = _split_inputs(inputs, bundle.specification)
         scale = light.normalisation.scale
         objects = np.zeros((len(frames), *bundle.specification.canvas_shape, 1), np.complex64)
         for start in range(0, len(frames), batch_size):
@@ -342,8 +342,11 @@ def _widen(known: Specification, fresh: Specification) -> Specification:
     return replace(known, overlap=fresh.overlap, **shapes)
 
 
-def _split_inputs(inputs: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:  # noqa: ANN401 -- arrays or tensors
-    """Return amplitudes (B, h, w, C) and true offsets (B, C, 2)."""
+def _split_inputs(
+    inputs: Any,  # noqa: ANN401 -- arrays or tensors
+    specification: Specification,
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return amplitudes (B, h, w, C) of a network and true offsets (B, C, 2)."""
     parts = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     frames, *others = (_to_numpy(part) for part in parts)
     if frames.ndim != 4 or len(others) > 1 or (not others and frames.shape[3] != 1):
@@ -351,7 +354,10 @@ def _split_inputs(inputs: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:  # n
             "inputs: expected [amplitudes (B, h, w, C), local_offsets (B, 1, 2, C)], the second unless C is 1, found "
             f"{[np.shape(part) for part in parts]}"
         )
-    b, c = len(frames), frames.shape[3]
+    b, c = len(frames), specification.group_size
+    check_shape(
+        "amplitudes", frames.shape, (b, *specification.frame_shape, c), "as those of the training, groups first"
+    )
     coords = others[0] if others else np.zeros((b, 1, 2, 1))
     check_shape("local_offsets", coords.shape, (b, 1, 2, c), f"coordinates of the amplitudes {frames.shape}")
     return frames, read_offsets(coords).astype(np.float64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from ptycho.errors import ConfigError
 
@@ -78,6 +78,15 @@ class Parameters(dict[str, Any]):
         for key in values:
             _check_name(key)
         super().update(values)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: ANN401
+        """Return a setting, set to the default where it was taken out."""
+        _check_name(key)
+        return super().setdefault(key, default)
+
+    def __ior__(self, values: Any) -> Self:  # type: ignore[override, misc]  # noqa: ANN401 -- as dict has it
+        self.update(values)
+        return self
 
 
 cfg = Parameters(DEFAULTS)

@@ -95,7 +95,10 @@ def group_frames(
     DataError
         If positions are not finite, or no frame has enough neighbours.
     """
-    _check_request(positions, size, neighbours, n_groups)
+    size = check_whole("groups: C", size)
+    neighbours = check_whole("groups: K", neighbours, size - 1)
+    n_groups = None if n_groups is None else check_whole("groups: B", n_groups)
+    _check_positions(positions, size)
     membership = parse_choice("groups: membership", membership, Membership)
     seed = check_whole("groups: seed", seed, 0)
     near, distance = _find_near(positions, min(neighbours, len(positions) - 1))
@@ -153,16 +156,12 @@ def default_neighbours(size: int) -> int:
     return size + 1
 
 
-def _check_request(positions: NDArray[np.float64], size: int, neighbours: int, n_groups: int | None) -> None:
-    """Raise unless groups can be made as asked."""
+def _check_positions(positions: NDArray[np.float64], size: int) -> None:
+    """Raise unless there are positions for a group of a size."""
     if positions.ndim != 2 or positions.shape[1] != 2:
         raise ShapeError(f"positions: expected (n, 2), found {positions.shape}")
     if not np.isfinite(positions).all():
         raise DataError("positions: expected finite values, found NaN or infinity")
-    check_whole("groups: C", size)
-    check_whole("groups: K", neighbours, size - 1)
-    if n_groups is not None:
-        check_whole("groups: B", n_groups)
     if len(positions) < size:
         raise DataError(f"groups: expected at least {size} frames for groups of {size}, found {len(positions)}")
 

@@ -44,6 +44,10 @@ def test_a_mistyped_name_is_an_error_and_changes_nothing() -> None:
         pass
     with pytest.raises(ConfigError):
         params.get("nphoton")
+    with pytest.raises(ConfigError, match="found 'nphoton'"):
+        params.cfg.setdefault("nphoton", 1e4)
+    with pytest.raises(ConfigError, match="found 'nphoton'"):
+        params.cfg |= {"nphoton": 1e4}
     assert dict(params.cfg) == before
 
 

@@ -117,6 +117,13 @@ def test_impossible_groups_are_named() -> None:
         group_frames(positions, 4, membership="all")
 
 
+def test_whole_numbers_of_numpy_count_as_those_of_python() -> None:
+    positions = draw_positions(20)
+    known = group_frames(positions, 4, neighbours=5, n_groups=7, seed=3)
+    found = group_frames(positions, np.uint8(4), neighbours=np.int16(5), n_groups=np.uint8(7), seed=np.int64(3))
+    np.testing.assert_array_equal(found.members, known.members)
+
+
 def test_a_membership_may_be_given_as_text() -> None:
     for membership in Membership:
         known, found = (group_frames(draw_positions(20), 4, membership=name) for name in (membership, str(membership)))
