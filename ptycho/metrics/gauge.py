@@ -29,7 +29,7 @@ class Gauged:
         The object with its place, padded so that no patch leaves it; `image.region` is where the
         illumination is at least 10 % of its maximum.
     probe
-        (m, h, w) complex128, modes orthogonal, strongest first.
+        (m, h, w) complex128, modes orthogonal, strongest first, each with phase 0 where it is brightest.
     coverage
         (H, W) float64, Σ_j Σ_m |P_m|² on the canvas of the object, photons.
     """
@@ -59,8 +59,8 @@ def fix_gauge(
 
     Modes are mixed by a unitary matrix; the plane of phase that makes the covered object most coherent is
     removed from O and put on P; |P|² is centred on sample (h//2, w//2) with the origin moved along; median |O|
-    over the covered region becomes 1 by P → aP, O → O/a; the covered mean has phase 0. The ramp goes first:
-    what else is done then no longer depends on it.
+    over the covered region becomes 1 by P → aP, O → O/a; the covered mean of O has phase 0, and so has the brightest
+    pixel of each mode. The ramp goes first: what else is done then no longer depends on it.
 
     Predicted intensities stay as they are but for the tails of the probe, which the centring moves
     periodically (0.1 % of R on the Siemens star); scores are taken from the result as it was returned.
@@ -104,7 +104,7 @@ def fix_gauge(
     region = _covered(coverage)
     scale = float(np.median(np.abs(image[region])))
     image = image * np.exp(-1j * np.angle(image[region].sum())) / scale
-    return Gauged(Placed(image, origin, region), modes * scale, coverage * scale**2)
+    return Gauged(Placed(image, origin, region), _turned(modes) * scale, coverage * scale**2)
 
 
 def illumination(
@@ -143,6 +143,14 @@ def _orthogonal_modes(probe: ComplexArray) -> ComplexArray:
     _, values, vectors = np.linalg.svd(probe.reshape(probe.shape[0], -1), full_matrices=False)
     modes: ComplexArray = (values[:, None] * vectors).reshape(probe.shape)
     return modes
+
+
+def _turned(probe: ComplexArray) -> ComplexArray:
+    """Return the modes, each with phase 0 where it is brightest."""
+    flat = probe.reshape(len(probe), -1)
+    brightest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
+    turned: ComplexArray = probe * np.exp(-1j * np.angle(brightest))[:, None, None]
+    return turned
 
 
 def _centred(probe: ComplexArray) -> tuple[ComplexArray, FloatArray]:

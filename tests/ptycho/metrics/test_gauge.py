@@ -85,8 +85,7 @@ def test_one_result_in_many_gauges_is_one_result(
     np.testing.assert_allclose(other.image.origin, plain.image.origin + 5, atol=1e-6)
     covered = plain.image.region
     np.testing.assert_allclose(other.image.object[covered], plain.image.object[covered], atol=1e-6)
-    # the probe's plane of phase is taken out about its own centre, so only its modulus is compared
-    np.testing.assert_allclose(np.abs(other.probe), np.abs(plain.probe), atol=1e-4)
+    np.testing.assert_allclose(other.probe, plain.probe, atol=1e-4)
 
 
 @pytest.mark.parametrize("ramp", [(0.01, -0.02), (0.05, 0.05), (-0.2, 0.1), (0.3, 0.2)])
