@@ -86,7 +86,7 @@ def infer(
     Raises
     ------
     ShapeError
-        If the frames are of another shape than the network's.
+        If the frames are of another shape than the network's, or `frames` names others than the scan's.
     DataError
         If there are fewer frames than a group needs, or no room for the temporary file.
     """
@@ -98,8 +98,7 @@ def infer(
             f"{scan.frame_shape}"
         )
     light = bundle.illumination.restrict(scan.mask)
-    used = np.arange(scan.n_frames, dtype=np.int64)
-    used = used if frames is None else used[np.asarray(frames)]
+    used = scan.index_frames(frames)
     positions = scan.probe_positions[used]
     groups = group_chosen(scan.probe_positions, used, specification.group_size)
     groups = cover_frames(groups) if sparse else groups

@@ -154,6 +154,31 @@ class Scan:
             positions_truth=None if truth is None else truth[chosen],
         )
 
+    def index_frames(self, frames: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Return the indices (k,) that a choice of frames names, in its order; all frames without one.
+
+        Parameters
+        ----------
+        frames
+            Indices, each once, or a mask (n,) bool.
+
+        Raises
+        ------
+        ShapeError
+            If it is neither, or names no frame.
+        """
+        everything = np.arange(self.n_frames)
+        chosen = everything if frames is None else np.asarray(frames)
+        if chosen.dtype == np.bool_ and chosen.shape == everything.shape:
+            chosen = everything[chosen]
+        known = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu" and np.isin(chosen, everything).all()
+        if not known or np.unique(chosen).size < chosen.size:
+            raise ShapeError(
+                f"frames: expected indices from 0 to {self.n_frames - 1}, each once, or a mask ({self.n_frames},) that "
+                f"leaves some, found {chosen.shape} of {chosen.dtype}: {np.array2string(chosen, threshold=6)}"
+            )
+        return chosen.astype(np.int64)
+
     def at_true_positions(self) -> Scan:
         """Return the scan with `positions_truth` in the place of its positions; name and provenance say so.
 

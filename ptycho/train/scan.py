@@ -118,8 +118,7 @@ def train_scan(
     if recipe.loss is TrainingLoss.POISSON and scan.kind is not DataKind.COUNTS:
         raise ConfigError(f"{scan.name}: expected counts for the Poisson loss, found {scan.kind}; use loss amplitude")
     chosen = scan.probe if probe is None else probe
-    used, size = np.arange(scan.n_frames, dtype=np.int64), recipe.overlap
-    used = used if frames is None else used[np.asarray(frames)]
+    used, size = scan.index_frames(frames), recipe.overlap
     seen, kept = used, used[:0]
     if used.size >= 2 * size:
         parts = split_strip(scan.probe_positions[used], max(recipe.validation, size / used.size))

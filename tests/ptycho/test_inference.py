@@ -178,7 +178,7 @@ def test_frames_are_chosen_by_indices_or_by_a_mask(scan: Scan) -> None:
     masked, listed = infer(bundle, scan, chosen), infer(bundle, scan, np.flatnonzero(chosen))
     assert np.array_equal(masked.frames, np.flatnonzero(chosen))
     assert np.array_equal(masked.object, listed.object)
-    with pytest.raises(IndexError):
+    with pytest.raises(ShapeError, match="frames: expected indices"):
         infer(bundle, scan, [1.5, 2.5])
 
 

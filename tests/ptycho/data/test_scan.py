@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,3 +101,20 @@ def test_selecting_keeps_frames_and_positions_together(small_scan: Scan) -> None
     part = small_scan.select([5, 2])
     np.testing.assert_array_equal(part.diffraction, small_scan.diffraction[[5, 2]])
     np.testing.assert_array_equal(part.probe_positions, small_scan.probe_positions[[5, 2]])
+
+
+def test_frames_are_named_by_indices_or_by_a_mask(small_scan: Scan) -> None:
+    mask = np.arange(63) % 3 == 1
+    np.testing.assert_array_equal(small_scan.index_frames(), np.arange(63))
+    np.testing.assert_array_equal(small_scan.index_frames(mask), np.flatnonzero(mask))
+    np.testing.assert_array_equal(small_scan.index_frames([5, 2]), [5, 2])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[], [63], [-1], [0, 0], [1.0], np.zeros(63, bool), np.ones(62, bool), [[1, 2]], 3, "train", [None]],
+    ids=lambda frames: np.array2string(np.asarray(frames), threshold=3),
+)
+def test_frames_that_there_are_none_of_are_named(small_scan: Scan, frames: Any) -> None:
+    with pytest.raises(ShapeError, match=r"frames: expected indices from 0 to 62, each once, or a mask \(63,\)"):
+        small_scan.index_frames(frames)
