@@ -192,23 +192,24 @@ def join_groups(
     shape, frame_shape = network.specification.canvas_shape, network.specification.frame_shape
     canvas = canvas or make_canvas(examples.positions.reshape(-1, 2), frame_shape)
     views = _Views(canvas, shape, examples, sum_modes(network.illumination.probe))
+    chunks = predict_chunks(network, examples, chunk=chunk, report=report)
     with tempfile.TemporaryDirectory(prefix="ptycho-") as folder:
-        objects = _keep(Path(folder) / "objects", predict_chunks(network, examples, chunk=chunk, report=report))
-        phases = views.chain(objects)
+        objects = _keep(Path(folder) / "objects", (views.weigh(part, found[..., 0]) for part, found in chunks))
+        phases, light = views.chain(objects), views.light
         for _ in range(ALIGNMENT_PASSES):
-            joined, _ = divide_on_support(*views.join(objects, phases))
+            joined, _ = divide_on_support(views.join(objects, phases), light)
             phases = views.align(objects, joined)
-        merged, support = divide_on_support(*views.join(objects, phases))
+        merged, support = divide_on_support(views.join(objects, phases), light)
         del objects  # the file is unmapped before it goes
     return Stitched(merged, support, canvas)
 
 
-def _keep(path: Path, chunks: Iterator[tuple[slice, NDArray[np.complexfloating]]]) -> NDArray[np.complexfloating]:
-    """Write objects (b, H, W, 1) to a file chunk by chunk and map it, (B, H, W)."""
+def _keep(path: Path, chunks: Iterator[NDArray[np.complexfloating]]) -> NDArray[np.complexfloating]:
+    """Write objects (b, H, W) to a file chunk by chunk and map it, (B, H, W)."""
     count = 0
     with path.open("wb", buffering=0) as file:  # where the disk is full, writing to a mapped file ends the process
-        for part, found in chunks:
-            count, dtype, shape = part.stop, found.dtype, found.shape[1:3]
+        for found in chunks:
+            count, dtype, shape = count + len(found), found.dtype, found.shape[1:]
             left = np.ascontiguousarray(found).reshape(-1).view(np.uint8).data
             try:
                 while left:
@@ -222,7 +223,13 @@ def _keep(path: Path, chunks: Iterator[tuple[slice, NDArray[np.complexfloating]]
 
 
 class _Views:
-    """Where the objects of groups lie on the canvas of all, and how much light each of their pixels gets."""
+    """Where the objects of groups lie on the canvas of all, and how much light each of their pixels gets.
+
+    Attributes
+    ----------
+    light
+        (H, W) float64, Σ_g T_gᴴ W_g of the groups weighed so far.
+    """
 
     def __init__(self, canvas: Canvas, shape: tuple[int, int], examples: Examples, power: NDArray[np.floating]) -> None:
         self._canvas = canvas
@@ -230,37 +237,44 @@ class _Views:
         inner = np.array(shape) // 2 - np.array(power.shape) // 2
         self._places = np.floor(examples.offsets + 0.5).astype(np.int64) + inner
         self._shape, self._power = shape, power
+        self.light = np.zeros(canvas.shape)
 
-    def join(
-        self, objects: NDArray[np.complexfloating], phases: NDArray[np.complexfloating]
-    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        """Return Σ_g T_gᴴ(W_g z_g O_g) and Σ_g T_gᴴ W_g, (H, W) both."""
-        total, weight = np.zeros(self._canvas.shape, np.complex128), np.zeros(self._canvas.shape)
+    def weigh(self, part: slice, objects: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        """Return W_g O_g of some groups, (b, H, W) as the objects, and add up their light."""
+        weighed = np.empty_like(objects)
+        for into, group, found in zip(weighed, range(part.start, part.stop), objects, strict=True):
+            light = np.zeros(self._shape)
+            h, w = self._power.shape
+            for y, x in self._places[group]:
+                light[y : y + h, x : x + w] += self._power
+            there, here = self._overlap(group)
+            self.light[there] += light[here]
+            into[:] = light * found
+        return weighed
+
+    def join(self, objects: NDArray[np.complexfloating], phases: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
+        """Return Σ_g T_gᴴ(W_g z_g O_g) (H, W) of weighed objects."""
+        total = np.zeros(self._canvas.shape, np.complex128)
         for group, phase in enumerate(phases):
             there, here = self._overlap(group)
-            light = self._light(group)[here]
-            total[there] += light * phase * objects[group][here]
-            weight[there] += light
-        return total, weight
+            total[there] += phase * objects[group][here]
+        return total
 
     def chain(self, objects: NDArray[np.complexfloating]) -> NDArray[np.complex128]:
-        """Return phases z_g (B,) in which each group agrees with the sum of those before it."""
+        """Return phases z_g (B,) in which each weighed object agrees with the sum of those before it."""
         total = np.zeros(self._canvas.shape, np.complex128)
-        phases = np.ones(len(self._corners), np.complex128)
-        for group in range(len(phases)):
+        phases = np.ones(len(objects), np.complex128)
+        for group, found in enumerate(objects):
             there, here = self._overlap(group)
-            lit = self._light(group)[here] * objects[group][here]
-            phases[group] = _unit((lit.conj() * total[there]).sum())
-            total[there] += phases[group] * lit
+            phases[group] = _unit(np.vdot(found[here], total[there]))
+            total[there] += phases[group] * found[here]
         return phases
 
     def align(self, objects: NDArray[np.complexfloating], joined: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Return the phases z_g (B,) in which the objects of groups agree best with the joined one."""
-        phases = np.ones(len(self._corners), np.complex128)
-        for group in range(len(phases)):
-            there, here = self._overlap(group)
-            phases[group] = _unit((self._light(group)[here] * objects[group][here].conj() * joined[there]).sum())
-        return phases
+        """Return the phases z_g (B,) in which weighed objects agree best with the joined one."""
+        places = map(self._overlap, range(len(objects)))
+        pairs = zip(objects, places, strict=True)
+        return np.array([_unit(np.vdot(found[here], joined[there])) for found, (there, here) in pairs])
 
     def _overlap(self, group: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Return the part of the canvas that a group covers, and the part of the group that lies on the canvas."""
@@ -272,14 +286,6 @@ class _Views:
             for start, stop in ((first, last), (first - corner, last - corner))
         )
         return there, here
-
-    def _light(self, group: int) -> NDArray[np.float64]:
-        """Return W_g (H, W) of a group."""
-        light = np.zeros(self._shape)
-        h, w = self._power.shape
-        for y, x in self._places[group]:
-            light[y : y + h, x : x + w] += self._power
-        return light
 
 
 def _unit(number: complex) -> complex:

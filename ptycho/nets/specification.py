@@ -51,7 +51,7 @@ class TrainingLoss(StrEnum):
 class Specification:
     """A network that starts from an object of 1 and improves it in stages.
 
-    A stage takes `projections` steps of `ptycho.physics.consistency.project_groups` towards the measured
+    A stage takes `projections` steps of `ptycho.physics.consistency.Projection` towards the measured
     amplitudes; then a small convolutional network (`ptycho.nets.layers`), shown the object, its last change and
     the light, adds a complex correction. Unrolled optimisation with learned steps: Gregor & LeCun (ICML 2010);
     a network between the steps of phase retrieval, there a denoiser: Metzler et al. (ICML 2018).

@@ -1,4 +1,4 @@
-"""What measured amplitudes say about the object of a group: one step towards agreement with all its frames.
+"""What measured amplitudes say about the object of a group: steps towards agreement with all its frames.
 
 Positions between pixels are treated as in `ptycho.physics.forward`: patches are cut at whole pixels, the probe
 carries the rest, and the object is never interpolated. Shapes are those of `ptycho.physics.groups`.
@@ -14,7 +14,7 @@ from ptycho.physics.propagation import ComplexArray, backpropagate, propagate, s
 from ptycho.physics.shapes import check_axes, check_shape
 from ptycho.physics.shift import shift_probe
 
-__all__ = ["DAMPING", "POWER_FLOOR", "check_measured", "light_groups", "predict_groups", "project_groups"]
+__all__ = ["DAMPING", "POWER_FLOOR", "Projection", "check_measured", "light_groups", "predict_groups"]
 
 DAMPING = 0.02  # of the brightest pixel's light: what is lit less moves less
 POWER_FLOOR = 3e-4  # of an intensity whose mean over pixels is 1/4: no phase is taken from darkness
@@ -62,19 +62,11 @@ def predict_groups(
     return power if mask is None else power * mask[..., None]
 
 
-def project_groups(
-    canvases: ComplexArray,
-    amplitudes: NDArray[np.floating],
-    whole: NDArray[np.float64],
-    waves: ComplexArray,
-    *,
-    steps: int = 1,
-    mask: NDArray[np.bool_] | None = None,
-) -> tuple[ComplexArray, NDArray[np.floating]]:
-    """Move canvases towards agreement with the measured amplitudes of their group, all frames at once.
+class Projection:
+    """Steps towards agreement with the measured amplitudes of each group, all frames at once.
 
-    O ← O + Σ_k T_kᴴ Σ_m P_km* (Fᴴ[Ψ_km √k λ / (λ + ε)^(3/2)] − ψ_km) / (W + δ), with ψ = P T_k O, Ψ = F ψ,
-    λ = Σ_m |Ψ_m|², W = Σ_k T_kᴴ Σ_m |P_km|² and δ = 0.02 max W. Off the mask Ψ stays. Fields far below √ε vanish:
+    O ← O + Σ_k T_kᴴ Σ_m P_km* Fᴴ[Ψ_km (√k λ / (λ + ε)^(3/2) − 1)] / (W + δ), with Ψ = F P T_k O, λ = Σ_m |Ψ_m|²,
+    W = Σ_k T_kᴴ Σ_m |P_km|² and δ = 0.02 max W; off the mask Ψ stays, and nothing is added. Fields far below √ε vanish:
     their phases are rounding, which a plain √k / √λ would raise to the measured amplitude in a few steps. From O = 1
     one step gives the merged back-projection of the amplitudes with the phase of the probe's far field. Error
     reduction after Gerchberg & Saxton (Optik 35, 237, 1972), its overlap constraint after Thibault et al.
@@ -83,21 +75,17 @@ def project_groups(
 
     Parameters
     ----------
-    canvases
-        (B, H, W, 1) complex.
     amplitudes
         (B, h, w, C) ≥ 0, √k in units in which the mean of k is of the order of 1/4, as `Normalisation` makes them.
     whole, waves
         Of `light_groups`, the probe in the same units.
-    steps
-        How often.
+    padded_shape
+        (H, W) of the canvas of a group.
     mask
         (h, w) bool, True where the detector can be believed.
 
-    Returns
-    -------
-    canvases
-        (B, H, W, 1) complex; where no light falls they stay.
+    Attributes
+    ----------
     light
         (B, H, W, 1), W over its maximum in the group.
 
@@ -106,21 +94,36 @@ def project_groups(
     ShapeError
         If shapes do not fit, or a patch leaves its canvas.
     """
-    check_measured(amplitudes.shape, waves.shape)
-    padded = (canvases.shape[1], canvases.shape[2])
-    light = spread_groups(np.moveaxis(sum_modes(waves), 1, -1), whole, padded)
-    largest = light.max(axis=(1, 2), keepdims=True)
-    measured = np.moveaxis(amplitudes, -1, 1)[:, :, None]
-    for _ in range(steps):
-        exit_waves = _exit_waves(canvases, whole, waves)
-        fields = propagate(exit_waves)
-        power = sum_modes(fields)[:, :, None]
-        lit = power + POWER_FLOOR
-        factor = measured * power / (lit * np.sqrt(lit))
-        factor = factor if mask is None else np.where(mask, factor, 1)
-        change = (waves.conj() * (backpropagate(fields * factor) - exit_waves)).sum(axis=2)
-        canvases = canvases + spread_groups(np.moveaxis(change, 1, -1), whole, padded) / (light + DAMPING * largest)
-    return canvases, light / largest
+
+    def __init__(
+        self,
+        amplitudes: NDArray[np.floating],
+        whole: NDArray[np.float64],
+        waves: ComplexArray,
+        padded_shape: tuple[int, int],
+        *,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        check_measured(amplitudes.shape, waves.shape)
+        self._whole, self._waves, self._shape = whole, waves, padded_shape
+        self._measured = np.moveaxis(amplitudes, -1, 1)[:, :, None]
+        self._mask = mask
+        light = spread_groups(np.moveaxis(sum_modes(waves), 1, -1), whole, padded_shape)
+        largest = light.max(axis=(1, 2), keepdims=True)
+        self._damped = light + DAMPING * largest
+        self.light: NDArray[np.floating] = light / largest
+
+    def move(self, canvases: ComplexArray, *, steps: int = 1) -> ComplexArray:
+        """Return canvases (B, H, W, 1) complex after so many steps; where no light falls they stay."""
+        for _ in range(steps):
+            fields = propagate(_exit_waves(canvases, self._whole, self._waves))
+            power = sum_modes(fields)[:, :, None]
+            lit = power + POWER_FLOOR
+            excess = self._measured * power / (lit * np.sqrt(lit)) - 1
+            excess = excess if self._mask is None else np.where(self._mask, excess, 0)
+            change = (self._waves.conj() * backpropagate(fields * excess)).sum(axis=2)
+            canvases = canvases + spread_groups(np.moveaxis(change, 1, -1), self._whole, self._shape) / self._damped
+        return canvases
 
 
 def _exit_waves(canvases: ComplexArray, whole: NDArray[np.float64], waves: ComplexArray) -> ComplexArray:

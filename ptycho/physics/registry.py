@@ -124,10 +124,10 @@ def _predict_groups(b: Backend, s: Setting, canvases: Any, probe: Any) -> Any:  
     return b.consistency.predict_groups(canvases, whole, waves, mask=s.mask)
 
 
-def _project_groups(b: Backend, s: Setting, canvases: Any, probe: Any) -> Any:  # noqa: ANN401 -- of any framework
-    """Return canvases and light after two steps towards amplitudes, on a masked detector."""
+def _project(b: Backend, s: Setting, probe: Any) -> Any:  # noqa: ANN401 -- of any framework
+    """Return the projection onto amplitudes on a masked detector."""
     waves, whole = b.consistency.light_groups(probe, s.offsets)
-    return b.consistency.project_groups(canvases, b.asarray(abs(s.patches)), whole, waves, steps=2, mask=s.mask)
+    return b.consistency.Projection(b.asarray(abs(s.patches)), whole, waves, s.padded, mask=s.mask)
 
 
 OPERATORS = (
@@ -223,13 +223,11 @@ OPERATORS = (
         _predict_groups,
     ),
     Operator(
-        "project_groups",
+        "Projection",
         ("canvases", "probe"),
-        lambda b, s, x, p: _project_groups(b, s, x, p)[0],
+        lambda b, s, x, p: _project(b, s, p).move(x, steps=2),
     ),
-    Operator(
-        "project_groups, the light", ("probe",), lambda b, s, p: _project_groups(b, s, b.asarray(s.canvases), p)[1]
-    ),
+    Operator("Projection, the light", ("probe",), lambda b, s, p: _project(b, s, p).light),
     *(
         _loss(name, masked=masked)
         for name in ("poisson_nll", "amplitude_mae", "amplitude_mse", "deviance_ratio")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ptycho.backends.tensorflow import losses
-from ptycho.backends.tensorflow.consistency import light_groups, predict_groups, project_groups
+from ptycho.backends.tensorflow.consistency import Projection, light_groups, predict_groups
 from ptycho.backends.tensorflow.operators import accumulate_groups, sample_groups, sum_modes
 from ptycho.backends.tensorflow.windows import float64, known_shape
 from ptycho.nets.layers import list_layers
@@ -80,10 +80,11 @@ class UnrolledNetwork(keras.Model):
         spec = self.specification
         waves, whole = light_groups(self.probe, offsets)
         canvases = tf.ones((known_shape(amplitudes)[0], *spec.canvas_shape, 1), self.probe.dtype)
+        projection = Projection(amplitudes, whole, waves, spec.canvas_shape, mask=self.mask)
         for stage in self.stages:
-            before, _ = project_groups(canvases, amplitudes, whole, waves, steps=spec.projections - 1, mask=self.mask)
-            canvases, light = project_groups(before, amplitudes, whole, waves, mask=self.mask)
-            canvases = canvases + self._correct(stage, canvases, before, light)
+            before = projection.move(canvases, steps=spec.projections - 1)
+            canvases = projection.move(before)
+            canvases = canvases + self._correct(stage, canvases, before, projection.light)
         return canvases
 
     def compare(self, amplitudes: tf.Tensor, offsets: ArrayLike, targets: tf.Tensor | None = None) -> tf.Tensor:
@@ -126,9 +127,10 @@ class UnrolledNetwork(keras.Model):
         """Return the correction (B, H, W, 1) of a stage: 0 outside the window."""
         (height, width), (rows, columns) = self.specification.canvas_shape, self.specification.window_shape
         top, left = (height - rows) // 2, (width - columns) // 2
-        change = canvases - before
-        parts = (tf.math.real(canvases) - 1, tf.math.imag(canvases), tf.math.real(change), tf.math.imag(change))
-        features = tf.concat((*parts, tf.sqrt(light)), axis=-1)[:, top : top + rows, left : left + columns]
+        now, then, lit = (x[:, top : top + rows, left : left + columns] for x in (canvases, before, light))
+        change = now - then
+        parts = (tf.math.real(now) - 1, tf.math.imag(now), tf.math.real(change), tf.math.imag(change))
+        features = tf.concat((*parts, tf.sqrt(lit)), axis=-1)
         margins = ((0, 0), (top, height - rows - top), (left, width - columns - left), (0, 0))
         found = tf.pad(stage(features), margins)
         return tf.complex(found[..., :1], found[..., 1:])

@@ -207,11 +207,11 @@ def _place(offsets: tf.Tensor, frame_shape: Shape, canvas_shape: Shape) -> tuple
 
 def _ramps(offsets: tf.Tensor, shape: Shape) -> tf.Tensor:
     """Return the ramps (n, h, w) complex128 that spectra with DC at the corner are multiplied by."""
-    phase_y, phase_x = (
+    phases = (
         -2 * math.pi * offsets[:, axis, None] * tf.constant(np.fft.fftfreq(size)) for axis, size in enumerate(shape)
     )
-    phases = phase_y[:, :, None] + phase_x[:, None, :]
-    return tf.complex(tf.cos(phases), tf.sin(phases))
+    ramp_y, ramp_x = (tf.complex(tf.cos(phase), tf.sin(phase)) for phase in phases)
+    return ramp_y[:, :, None] * ramp_x[:, None, :]
 
 
 def _root_pixels(wave: tf.Tensor) -> tf.Tensor:

@@ -110,21 +110,20 @@ class Views:
         index, inside = _address(tf.repeat(tf.range(b), c), points, frame_shape, canvas_shape)
         self._patches, self._canvases = [-1, c, *frame_shape], [-1, *canvas_shape, 1]
         self._index, self._pixels = tf.reshape(index, [-1]), b * canvas_shape[0] * canvas_shape[1]
-        # A graph being traced has not looked: zeros stand for what is outside.
-        self._inside = None if tf.executing_eagerly() else tf.reshape(inside, self._patches)
+        self._inside = None if tf.executing_eagerly() else tf.reshape(inside, [-1, c, 1, *frame_shape])
 
     def cut(self, canvases: tf.Tensor) -> tf.Tensor:
         """Return the patches (B, C, h, w) of canvases (B, H, W, 1)."""
-        return self._keep(tf.reshape(tf.gather(tf.reshape(canvases, [-1]), self._index), self._patches))
+        return tf.reshape(tf.gather(tf.reshape(canvases, [-1]), self._index), self._patches)
 
     def spread(self, patches: tf.Tensor) -> tf.Tensor:
         """Add patches (B, C, h, w) into empty canvases (B, H, W, 1): the adjoint of `cut`."""
-        flat = tf.reshape(self._keep(patches), [-1])
+        flat = tf.reshape(patches, [-1])
         return tf.reshape(tf.math.unsorted_segment_sum(flat, self._index, self._pixels), self._canvases)
 
-    def _keep(self, patches: tf.Tensor) -> tf.Tensor:
-        """Return patches, 0 outside their canvas."""
-        return patches if self._inside is None else tf.where(self._inside, patches, tf.zeros_like(patches))
+    def keep(self, waves: tf.Tensor) -> tf.Tensor:
+        """Return waves (B, C, m, h, w), 0 outside their canvas: a graph being traced has not looked for such."""
+        return waves if self._inside is None else waves * tf.cast(self._inside, waves.dtype)
 
 
 def _fractions(fractions: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:

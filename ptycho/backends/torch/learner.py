@@ -27,6 +27,7 @@ from ptycho.nets.specification import NetworkKind, Specification
 
 __all__ = ["Learner"]
 
+SLAB_BYTES = 2**21  # of waves predicted at a time on a processor; the system hands larger arrays out anew each time
 TO_TORCH, FROM_TORCH = (3, 2, 0, 1), (2, 3, 1, 0)  # kernels: (h, w, in, out) and (out, in, h, w)
 
 
@@ -61,8 +62,11 @@ class Learner:
         spec = self.specification
         check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
         check_values(amplitudes, self.illumination.mask)
+        probe, count = self.module.probe, len(amplitudes)
+        slab = max(1, SLAB_BYTES // (spec.group_size * probe.nbytes)) if self._device.type == "cpu" else count
+        parts = [slice(start, start + slab) for start in range(0, count, slab)]
         with torch.inference_mode():
-            return to_numpy(self.module(self._real(amplitudes), offsets))
+            return np.concatenate([to_numpy(self.module(self._real(amplitudes[p]), offsets[p])) for p in parts])
 
     def loss(self, batch: Batch) -> float:
         """Return the loss of some examples."""

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import gelu, interpolate, pad
 
 from ptycho.backends.torch import losses
-from ptycho.backends.torch.consistency import light_groups, predict_groups, project_groups
+from ptycho.backends.torch.consistency import Projection, light_groups, predict_groups
 from ptycho.backends.torch.operators import accumulate_groups, sample_groups, sum_modes
 from ptycho.backends.torch.windows import float64
 from ptycho.nets.layers import list_layers
@@ -71,10 +71,12 @@ class UnrolledNetwork(nn.Module):
         canvases = torch.ones(
             (len(amplitudes), *spec.canvas_shape, 1), dtype=self.probe.dtype, device=self.probe.device
         )
+        projection = Projection(amplitudes, whole, waves, spec.canvas_shape, mask=self.mask)
+        light = projection.light[..., 0]
         for stage in self.stages:
-            before, _ = project_groups(canvases, amplitudes, whole, waves, steps=spec.projections - 1, mask=self.mask)
-            canvases, light = project_groups(before, amplitudes, whole, waves, mask=self.mask)
-            canvases = canvases + self._correct(stage, canvases[..., 0], before[..., 0], light[..., 0])[..., None]
+            before = projection.move(canvases, steps=spec.projections - 1)
+            canvases = projection.move(before)
+            canvases = canvases + self._correct(stage, canvases[..., 0], before[..., 0], light)[..., None]
         return canvases
 
     def loss(self, amplitudes: torch.Tensor, offsets: ArrayLike, targets: torch.Tensor | None = None) -> torch.Tensor:
@@ -118,10 +120,9 @@ class UnrolledNetwork(nn.Module):
         """Return the correction (B, H, W) of a stage: 0 outside the window."""
         (height, width), (rows, columns) = self.specification.canvas_shape, self.specification.window_shape
         top, left = (height - rows) // 2, (width - columns) // 2
-        change = canvases - before
-        features = torch.stack((canvases.real - 1, canvases.imag, change.real, change.imag, torch.sqrt(light)), dim=1)[
-            :, :, top : top + rows, left : left + columns
-        ]
+        now, then, lit = (x[:, top : top + rows, left : left + columns] for x in (canvases, before, light))
+        change = now - then
+        features = torch.stack((now.real - 1, now.imag, change.real, change.imag, torch.sqrt(lit)), dim=1)
         found = pad(stage(features), (left, width - columns - left, top, height - rows - top))
         return torch.complex(found[:, 0], found[:, 1])
 

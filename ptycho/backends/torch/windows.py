@@ -107,22 +107,21 @@ class Views:
         owners = torch.arange(b, device=whole.device).repeat_interleave(c)
         index, inside = _address(owners, points.long(), (h, w), (height, width))
         self._index, self._patches, self._canvases = index.reshape(-1), (b, c, h, w), (b, height, width, 1)
-        # A graph being compiled has not looked: zeros stand for what is outside.
-        self._inside = inside.reshape(self._patches) if torch.compiler.is_compiling() else None
+        self._inside = inside.reshape(b, c, 1, h, w) if torch.compiler.is_compiling() else None
 
     def cut(self, canvases: torch.Tensor) -> torch.Tensor:
         """Return the patches (B, C, h, w) of canvases (B, H, W, 1)."""
-        return self._keep(canvases.reshape(-1).index_select(0, self._index).reshape(self._patches))
+        return canvases.reshape(-1).index_select(0, self._index).reshape(self._patches)
 
     def spread(self, patches: torch.Tensor) -> torch.Tensor:
         """Add patches (B, C, h, w) into empty canvases (B, H, W, 1): the adjoint of `cut`."""
         b, height, width, _ = self._canvases
         flat = patches.new_zeros(b * height * width)
-        return flat.index_add(0, self._index, self._keep(patches).reshape(-1)).reshape(self._canvases)
+        return flat.index_add(0, self._index, patches.reshape(-1)).reshape(self._canvases)
 
-    def _keep(self, patches: torch.Tensor) -> torch.Tensor:
-        """Return patches, 0 outside their canvas."""
-        return patches if self._inside is None else torch.where(self._inside, patches, torch.zeros_like(patches))
+    def keep(self, waves: torch.Tensor) -> torch.Tensor:
+        """Return waves (B, C, m, h, w), 0 outside their canvas: a graph being compiled has not looked for such."""
+        return waves if self._inside is None else torch.where(self._inside, waves, torch.zeros_like(waves))
 
 
 def _fractions(fractions: torch.Tensor, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from ptycho.data.normalisation import Normalisation
 from ptycho.nets import Illumination, Specification, build_network, illuminate, specify
 from ptycho.nets.layers import Weights, start_weights
 
-DAMPING, DARK = 0.02, 3e-4  # δ of the brightest light, and ε: `ptycho.physics.consistency.project_groups`
+DAMPING, DARK = 0.02, 3e-4  # δ of the brightest light, and ε: `ptycho.physics.consistency.Projection`
 
 Complex = NDArray[np.complex128]
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ptycho.errors import ShapeError
 from ptycho.physics import predict_intensity
-from ptycho.physics.consistency import DAMPING, POWER_FLOOR, light_groups, predict_groups, project_groups
+from ptycho.physics.consistency import DAMPING, POWER_FLOOR, Projection, light_groups, predict_groups
 from ptycho.physics.groups import accumulate_groups
 from ptycho.physics.propagation import backpropagate, propagate
 
@@ -43,9 +43,10 @@ def test_a_canvas_that_agrees_with_every_frame_stays() -> None:
     canvas, probe, offsets = make_group()
     waves, whole = light_groups(probe, offsets)
     amplitudes = agreeing(predict_groups(canvas, whole, waves))
-    moved, light = project_groups(canvas, amplitudes, whole, waves, steps=5)
+    projection = Projection(amplitudes, whole, waves, PADDED)
+    moved = projection.move(canvas, steps=5)
     assert np.abs(moved - canvas).max() <= 1e-12
-    assert light.max() == 1
+    assert projection.light.max() == 1
 
 
 def test_steps_bring_an_empty_canvas_into_agreement_with_the_frames() -> None:
@@ -57,7 +58,8 @@ def test_steps_bring_an_empty_canvas_into_agreement_with_the_frames() -> None:
         return float(((np.sqrt(predict_groups(found, whole, waves)) - amplitudes) ** 2).mean())
 
     empty = np.ones_like(canvas)
-    misfits = [misfit(project_groups(empty, amplitudes, whole, waves, steps=steps)[0]) for steps in (0, 1, 10, 100)]
+    projection = Projection(amplitudes, whole, waves, PADDED)
+    misfits = [misfit(projection.move(empty, steps=steps)) for steps in (0, 1, 10, 100)]
     assert misfits == sorted(misfits, reverse=True)
     assert misfits[-1] < 0.02 * misfits[0]
 
@@ -74,7 +76,7 @@ def test_one_step_from_an_empty_canvas_is_the_merged_back_projection() -> None:
     objects = np.moveaxis(back / probe[0], 0, -1)[None]
     numerator, light = accumulate_groups(objects, whole, weights, PADDED)
     delta = DAMPING * light.max()
-    moved, _ = project_groups(np.ones_like(canvas), amplitudes, whole, waves)
+    moved = Projection(amplitudes, whole, waves, PADDED).move(np.ones_like(canvas))
     np.testing.assert_allclose(moved, (numerator + delta) / (light + delta), atol=1e-9)
 
 
@@ -84,16 +86,16 @@ def test_pixels_off_the_mask_say_nothing() -> None:
     mask = np.random.default_rng(4).random(FRAME_SHAPE) > 0.3
     amplitudes = agreeing(predict_groups(canvas, whole, waves))
     spoiled = np.where(mask[..., None], amplitudes, 100.0)
-    moved, _ = project_groups(canvas, spoiled, whole, waves, mask=mask)
+    moved = Projection(spoiled, whole, waves, PADDED, mask=mask).move(canvas)
     assert np.abs(moved - canvas).max() <= 1e-12
-    assert np.abs(project_groups(canvas, spoiled, whole, waves)[0] - canvas).max() > 1
+    assert np.abs(Projection(spoiled, whole, waves, PADDED).move(canvas) - canvas).max() > 1
 
 
 def test_waves_of_other_frames_are_refused_by_shape() -> None:
-    canvas, probe, offsets = make_group()
+    _, probe, offsets = make_group()
     waves, whole = light_groups(probe, offsets)
     with pytest.raises(ShapeError, match=r"waves: expected shape \(1, 3, 3, 12, 15\), found \(1, 4, 3, 12, 15\)"):
-        project_groups(canvas, np.ones((1, *FRAME_SHAPE, 3)), whole, waves)
+        Projection(np.ones((1, *FRAME_SHAPE, 3)), whole, waves, PADDED)
 
 
 def test_the_phase_of_darkness_does_not_grow() -> None:
@@ -107,5 +109,5 @@ def test_the_phase_of_darkness_does_not_grow() -> None:
     for kind in (np.complex128, np.complex64):
         waves, whole = light_groups(probe.astype(kind), offsets)
         measured = amplitudes.astype(waves.real.dtype)
-        found.append(project_groups(np.ones((1, *PADDED, 1), kind), measured, whole, waves, steps=9)[0])
+        found.append(Projection(measured, whole, waves, PADDED).move(np.ones((1, *PADDED, 1), kind), steps=9))
     assert np.abs(found[1] - found[0]).max() <= 1e-4 * np.abs(found[0]).max()
