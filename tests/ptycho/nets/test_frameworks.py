@@ -132,6 +132,14 @@ def test_predictions_are_the_same(gridsize: int, precision: str) -> None:
     assert np.abs(untrained.predict(*case.groups) - one).max() > 0.01  # the convolutions had their say
 
 
+def test_groups_that_fill_more_than_one_slab_are_predicted_as_each_alone() -> None:
+    case = make_case(frame_shape=(60, 64), stages=1)  # 0.7 MB of waves a group, 2 in a slab
+    amplitudes, offsets = case.groups
+    network = case.build("torch")
+    alone = [network.predict(amplitudes[i : i + 1], offsets[i : i + 1]) for i in range(3)]
+    assert_close(network.predict(amplitudes, offsets), np.concatenate(alone), 1e-12)
+
+
 @pytest.mark.usefixtures("mode")
 @precisions
 @gridsizes
