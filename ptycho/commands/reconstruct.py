@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import ptycho
+from ptycho.checks import check_whole
 from ptycho.data import DataKind, FrameSet, select_frames
 from ptycho.data.catalog import open_scan
 from ptycho.data.sabotage import Sabotage, sabotage_scan
-from ptycho.errors import ConfigError
 from ptycho.progress import Progress
 from ptycho.reconstruction import RECONSTRUCTION_FILE, Reconstruction, save_reconstruction
 from ptycho.solvers import Epoch, RPIEOptions, reconstruct
@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _seed_of(seed: int, which: FrameSet) -> int:
     """Return another seed for every frame set, so that two halves never share a random start."""
-    if seed < 0:
-        raise ConfigError(f"--seed: expected at least 0, found {seed}")
-    return seed * len(FrameSet) + list(FrameSet).index(which)
+    return check_whole("--seed", seed, least=0) * len(FrameSet) + list(FrameSet).index(which)
 
 
 def _describe(epoch: Epoch) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ptycho.checks import check_whole
 from ptycho.data.scan import Scan
 from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
@@ -62,10 +63,8 @@ class RPIEOptions:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_frames", "modes", "threads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1, found {getattr(self, name)}")
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected at least 0, found {self.seed}")
+            check_whole(name, getattr(self, name))
+        check_whole("seed", self.seed, least=0)
         if not 0 < self.alpha <= 1 or not 0 <= self.decay_from <= 1 or not 0 < self.last_step <= 1:
             raise ConfigError(
                 "alpha, decay_from, last_step: expected values in (0, 1], [0, 1] and (0, 1], found "

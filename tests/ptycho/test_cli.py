@@ -81,7 +81,7 @@ def test_a_wrong_value_ends_with_2_and_a_wrong_file_with_1(tmp_path: Path, capsy
 
 def test_a_seed_below_zero_is_wrong_usage(scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reconstruct", str(scan_file), "--seed", "-1", "--out", str(tmp_path / "o")]) == 2
-    assert "--seed: expected at least 0, found -1" in capsys.readouterr().err
+    assert "--seed: expected a whole number >= 0, found -1" in capsys.readouterr().err
 
 
 def test_positions_in_another_unit_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

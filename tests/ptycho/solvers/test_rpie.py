@@ -167,7 +167,7 @@ def test_the_step_decays_to_its_last_value() -> None:
 
 
 def test_impossible_options_are_named() -> None:
-    with pytest.raises(ConfigError, match="epochs: expected at least 1, found 0"):
+    with pytest.raises(ConfigError, match="epochs: expected a whole number >= 1, found 0"):
         RPIEOptions(epochs=0)
 
 
@@ -195,7 +195,7 @@ def test_arrays_that_do_not_belong_together_are_an_error(result: Reconstruction)
 
 
 def test_a_seed_below_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed: expected at least 0, found -1"):
+    with pytest.raises(ConfigError, match="seed: expected a whole number >= 0, found -1"):
         RPIEOptions(seed=-1)
 
 
