@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ptycho.checks import parse_choice
 from ptycho.data.scan import Scan
 from ptycho.errors import DataError
 
@@ -94,9 +95,12 @@ def select_frames(scan: Scan, which: FrameSet) -> NDArray[np.int64]:
 
     Raises
     ------
+    ConfigError
+        If there is no such set.
     DataError
         If no frame is covered well enough to be held out (`FrameSet.ALL` needs none).
     """
+    which = parse_choice("frames", which, FrameSet)
     everything = np.arange(scan.n_frames, dtype=np.int64)
     if which is FrameSet.ALL:
         return everything

@@ -112,7 +112,7 @@ def reconstruct(
     scan
         The data; intensities of any kind.
     frames
-        Indices of the frames to use, all by default.
+        Indices of the frames to use, each once, or a mask (n,) bool; all by default.
     options
         Settings, `RPIEOptions()` by default.
     report
@@ -128,6 +128,13 @@ def reconstruct(
         On the canvas of the whole scan, whatever the chosen frames, with 16 px to spare where positions are
         refined; `probe_positions` are those it ends with. Not gauged.
 
+    Raises
+    ------
+    ShapeError
+        If `frames` names none, or what is not there, or `start` does not fit.
+    ConfigError
+        If `start` and `refine_positions` come together.
+
     Notes
     -----
     rPIE: A. Maiden, D. Johnson, P. Li, Optica 4 (2017) 736, doi:10.1364/OPTICA.4.000736. Sums over a
@@ -135,7 +142,7 @@ def reconstruct(
     P. Thibault, A. Menzel, Nature 494 (2013) 68, doi:10.1038/nature11806.
     """
     options = options or RPIEOptions()
-    used = np.arange(scan.n_frames, dtype=np.int64) if frames is None else np.asarray(frames, np.int64)
+    used = scan.index_frames(frames)
     began = time.perf_counter()
     part = scan.select(used)
     if start is not None and options.refine_positions:

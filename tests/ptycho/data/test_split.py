@@ -45,6 +45,13 @@ def test_the_sets_share_no_frame_that_they_should_not(small_scan: Scan) -> None:
     assert abs(first.size - second.size) <= 1
 
 
+def test_a_set_goes_by_its_name_and_no_other(small_scan: Scan) -> None:
+    by_name = select_frames(small_scan, "train")  # type: ignore[arg-type]
+    np.testing.assert_array_equal(by_name, select_frames(small_scan, FrameSet.TRAIN))
+    with pytest.raises(ConfigError, match="frames: expected one of all, train, half-a, half-b, found 'third'"):
+        select_frames(small_scan, "third")  # type: ignore[arg-type]
+
+
 def test_the_halves_alternate_in_space(small_scan: Scan) -> None:
     train = small_scan.probe_positions[select_frames(small_scan, FrameSet.TRAIN)]
     whole = cKDTree(train).query(train, k=2)[0][:, 1].mean()

@@ -133,6 +133,12 @@ def test_only_the_chosen_frames_are_used(scan: Scan) -> None:
     assert some.object.shape == scan.object_truth.shape  # on the canvas of the whole scan
 
 
+@pytest.mark.parametrize("frames", [[], [0, 0, 1], [1.5], [99], np.zeros(63, bool)])
+def test_frames_that_cannot_be_chosen_are_named(scan: Scan, frames: object) -> None:
+    with pytest.raises(ShapeError, match="frames: expected indices from 0 to 62, each once"):
+        reconstruct(scan, frames, RPIEOptions(epochs=1))  # type: ignore[arg-type]
+
+
 def test_a_step_goes_down_the_gradient_of_the_misfit(scan: Scan) -> None:
     canvas = make_canvas(scan.probe_positions, scan.frame_shape)
     measured = Measurement.of_scan(scan, canvas)
