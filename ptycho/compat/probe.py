@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptycho.compat import params
+from ptycho.data.scan import check_lit
 from ptycho.errors import ShapeError
 
 __all__ = ["set_probe_guess"]
@@ -29,11 +30,12 @@ def set_probe_guess(
     Raises
     ------
     ShapeError
-        If it is not a probe.
+        If it is not a probe, or has no light.
     """
     probe = np.asarray(probe_guess)
     if probe.ndim not in (2, 3) or not np.issubdtype(probe.dtype, np.number) or not np.isfinite(probe).all():
         raise ShapeError(f"probe_guess: expected finite numbers (h, w) or (m, h, w), found {probe.shape} {probe.dtype}")
+    check_lit("probe_guess", probe)
     params.cfg["probe"] = probe.astype(np.result_type(probe.dtype, np.complex64))
     kept: NDArray[np.complexfloating] = params.cfg["probe"]
     return kept

@@ -25,7 +25,7 @@ from ptycho.data.published import (
     square_amplitudes,
 )
 from ptycho.data.samples import amplitude_rows, truth_rows
-from ptycho.data.scan import DataKind, Scan, check_lit
+from ptycho.data.scan import DataKind, Scan, check_lit, index_frames
 from ptycho.data.scan_file import FORMAT as SCAN_FORMAT
 from ptycho.data.scan_file import load_scan, make_scan
 from ptycho.errors import ConfigError, DataError, ShapeError
@@ -85,6 +85,10 @@ class RawData:
     frame: CoordinateFrame = CoordinateFrame.SAMPLE
 
     def __post_init__(self) -> None:
+        for key in REQUIRED:
+            if not isinstance(getattr(self, key), np.ndarray):
+                found = type(getattr(self, key)).__name__
+                raise ShapeError(f"{key}: expected an array {REQUIRED[key]}, found {found}; numpy.asarray makes one")
         n, frame_shape = self.diff3d.shape[:1], self.diff3d.shape[1:]
         defaults = {
             "scan_index": np.zeros(n, np.int64),
@@ -230,10 +234,17 @@ class RawData:
         """The dose: mean counts of a frame over valid pixels, None when the data are not counts."""
         return self.fit_normalisation().mean_intensity if self.kind is DataKind.COUNTS else None
 
-    def select(self, indices: ArrayLike) -> RawData:
-        """Return the data set of some frames (a slice keeps a mapped `diff3d` mapped), in that order."""
+    def select(self, frames: ArrayLike | slice) -> RawData:
+        """Return the data set of some frames, in that order; a slice keeps a mapped `diff3d` mapped.
+
+        Raises
+        ------
+        ShapeError
+            If it is neither a slice, nor indices, each once, nor a mask (n,), or leaves no frame.
+        """
+        chosen = frames if isinstance(frames, slice) else index_frames(len(self), frames)
         per_frame = ("xcoords", "ycoords", "xcoords_start", "ycoords_start", "scan_index", "diff3d")
-        return replace(self, **{key: getattr(self, key)[indices] for key in per_frame})
+        return replace(self, **{key: getattr(self, key)[chosen] for key in per_frame})
 
     def fit_normalisation(self) -> Normalisation:
         """Fit the scale to all frames: call it on the training split, and pass the result on to all others."""

@@ -13,7 +13,7 @@ from ptycho.checks import parse_choice
 from ptycho.data.rows import slabs
 from ptycho.errors import ShapeError
 
-__all__ = ["DataKind", "Scan", "check_axis_order", "check_lit"]
+__all__ = ["DataKind", "Scan", "check_axis_order", "check_lit", "index_frames"]
 
 
 class DataKind(StrEnum):
@@ -143,9 +143,9 @@ class Scan:
             return None
         return float(self.diffraction.sum(axis=0, dtype=np.float64)[self.mask].sum() / self.n_frames)
 
-    def select(self, indices: ArrayLike) -> Scan:
-        """Return the scan of the frames `indices` (integers or a boolean mask), in that order."""
-        chosen = np.asarray(indices)
+    def select(self, frames: ArrayLike) -> Scan:
+        """Return the scan of a choice of frames as `index_frames` takes it, in that order."""
+        chosen = self.index_frames(frames)
         truth = self.positions_truth
         return replace(
             self,
@@ -155,29 +155,8 @@ class Scan:
         )
 
     def index_frames(self, frames: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Return the indices (k,) that a choice of frames names, in its order; all frames without one.
-
-        Parameters
-        ----------
-        frames
-            Indices, each once, or a mask (n,) bool.
-
-        Raises
-        ------
-        ShapeError
-            If it is neither, or names no frame.
-        """
-        everything = np.arange(self.n_frames)
-        chosen = everything if frames is None else np.asarray(frames)
-        if chosen.dtype == np.bool_ and chosen.shape == everything.shape:
-            chosen = everything[chosen]
-        known = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu" and np.isin(chosen, everything).all()
-        if not known or np.unique(chosen).size < chosen.size:
-            raise ShapeError(
-                f"frames: expected indices from 0 to {self.n_frames - 1}, each once, or a mask ({self.n_frames},) that "
-                f"leaves some, found {chosen.shape} of {chosen.dtype}: {np.array2string(chosen, threshold=6)}"
-            )
-        return chosen.astype(np.int64)
+        """Return the indices (k,) that a choice of frames names, as `index_frames` of this module does."""
+        return index_frames(self.n_frames, frames)
 
     def at_true_positions(self) -> Scan:
         """Return the scan with `positions_truth` in the place of its positions; name and provenance say so.
@@ -191,6 +170,34 @@ class Scan:
             raise ShapeError(f"{self.name}: positions_truth: expected (n, 2), found none; the file gives one set only")
         provenance = {**self.provenance, "positions": "positions_truth, as the file gives them"}
         return replace(self, name=f"{self.name}-true", probe_positions=self.positions_truth, provenance=provenance)
+
+
+def index_frames(n_frames: int, frames: ArrayLike | None = None) -> NDArray[np.int64]:
+    """Return the indices (k,) that a choice among `n_frames` names, in its order; all without a choice.
+
+    Parameters
+    ----------
+    n_frames
+        How many there are.
+    frames
+        Indices, each once, or a mask (n,) bool.
+
+    Raises
+    ------
+    ShapeError
+        If it is neither, or names no frame.
+    """
+    everything = np.arange(n_frames)
+    chosen = everything if frames is None else np.asarray(frames)
+    if chosen.dtype == np.bool_ and chosen.shape == everything.shape:
+        chosen = everything[chosen]
+    known = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu" and np.isin(chosen, everything).all()
+    if not known or np.unique(chosen).size < chosen.size:
+        raise ShapeError(
+            f"frames: expected indices from 0 to {n_frames - 1}, each once, or a mask ({n_frames},) that "
+            f"leaves some, found {chosen.shape} of {chosen.dtype}: {np.array2string(chosen, threshold=6)}"
+        )
+    return chosen.astype(np.int64)
 
 
 def _check_array(name: str, array: NDArray[np.generic], dtype: type[np.generic], ndim: int) -> None:

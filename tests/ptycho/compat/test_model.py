@@ -288,6 +288,8 @@ def test_a_container_without_a_probe_takes_the_one_that_was_set(raw: RawData) ->
     np.testing.assert_array_equal(light.mask, raw.mask)
     with pytest.raises(ShapeError, match=r"probe_guess: expected finite numbers"):
         set_probe_guess(None, np.full((8, 12), np.nan))
+    with pytest.raises(ShapeError, match=r"probe_guess: expected light, found only zeros in \(8, 12\)"):
+        set_probe_guess(None, np.zeros((8, 12)))
 
 
 def test_amplitudes_are_not_taken_for_counts(scan: Scan) -> None:

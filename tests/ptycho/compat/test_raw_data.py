@@ -74,6 +74,24 @@ def test_a_mapped_data_set_equals_the_one_in_memory(raw: RawData, tmp_path: Path
     assert_equal(mapped, raw)
 
 
+@pytest.mark.parametrize("frames", [[30], [-1], [1.5], [4, 4], [], np.zeros(30, bool), [[0, 1]], "all"])
+def test_a_choice_of_frames_that_names_none_is_told_the_choices(raw: RawData, frames: Any) -> None:
+    with pytest.raises(ShapeError, match=r"frames: expected indices from 0 to 29, each once, or a mask \(30,\)"):
+        raw.select(frames)
+
+
+def test_frames_are_chosen_by_index_by_mask_and_by_slice(raw: RawData) -> None:
+    wanted = np.arange(30) % 7 == 2
+    assert_equal(raw.select(np.flatnonzero(wanted)), raw.select(wanted))
+    assert_equal(raw.select(slice(2, None, 7)), raw.select(wanted))
+
+
+@pytest.mark.parametrize("key", ["xcoords", "ycoords", "diff3d", "probeGuess"])
+def test_a_list_in_place_of_an_array_is_named(raw: RawData, key: str) -> None:
+    with pytest.raises(ShapeError, match=rf"{key}: expected an array \(.*\), found list; numpy\.asarray makes one"):
+        replace(raw, **{key: getattr(raw, key).tolist()})
+
+
 def test_what_cannot_be_mapped_is_named(tmp_path: Path) -> None:
     path = tmp_path / "small.npz"
     np.savez_compressed(path, **published())
