@@ -192,7 +192,8 @@ def render(results: list[Run]) -> str:
     """Return the table: means over the seeds, with half the range of the two correlations."""
     lines = [
         "Objects that no training saw, after the gauge; ± is half the range over the seeds. One thread a run; "
-        "minutes are those of its process on a core, but of the clock, with other work beside it, in rows of one seed.",
+        "minutes are those of its process on a core. By the clock, with other work beside it, ran only seed 0 of the "
+        "network's 10 minutes at 1e9 and of the rows with shuffled positions.",
         "",
         "| gridsize | dose | method | minutes | seeds | amplitude corr. | phase corr. | amplitude SSIM | phase SSIM "
         "| FRC50 / cycles per px | steps |",
