@@ -1,4 +1,4 @@
-"""Values that callers hand in, checked alike everywhere: whole numbers, and choices by name."""
+"""Values that callers hand in, checked alike everywhere: whole and other numbers, and choices by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ptycho.errors import ConfigError
 
-__all__ = ["check_whole", "parse_choice"]
+__all__ = ["check_number", "check_whole", "parse_choice"]
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -25,6 +25,21 @@ def check_whole(name: str, value: object, least: int = 1) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{name}: expected a whole number >= {least}, found {value!r}")
     return int(value)
+
+
+def check_number(name: str, value: object, low: float, high: float, *, with_low: bool = False) -> float:
+    """Return a number of Python or numpy in (low, high] as a float, with `with_low` in [low, high]; a bool is none.
+
+    Raises
+    ------
+    ConfigError
+        With the name, if it is another thing or lies elsewhere, as NaN does.
+    """
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        number = float(value)
+        if low < number <= high or (with_low and number == low):
+            return number
+    raise ConfigError(f"{name}: expected a number in {'[' if with_low else '('}{low:g}, {high:g}], found {value!r}")
 
 
 def parse_choice(name: str, value: object, choices: type[Choice]) -> Choice:

@@ -1,11 +1,11 @@
-"""What every caller's whole numbers and choices are held against."""
+"""What every caller's numbers and choices are held against."""
 
 from enum import StrEnum
 
 import numpy as np
 import pytest
 
-from ptycho.checks import check_whole, parse_choice
+from ptycho.checks import check_number, check_whole, parse_choice
 from ptycho.errors import ConfigError
 
 
@@ -24,6 +24,18 @@ def test_whole_numbers_of_any_kind_come_back_as_an_int() -> None:
 def test_anything_else_is_named(value: object) -> None:
     with pytest.raises(ConfigError, match="size: expected a whole number >= 1, found "):
         check_whole("size", value)
+
+
+def test_numbers_of_any_kind_come_back_as_a_float() -> None:
+    for value in (0.5, np.float32(0.5), 1, np.int64(1)):
+        assert type(check_number("rate", value, 0, 1)) is float
+    assert check_number("share", 0, 0, 1, with_low=True) == 0.0
+
+
+@pytest.mark.parametrize("value", [0, -0.1, 1.1, np.nan, np.inf, True, None, "0.5", np.array([0.5])], ids=repr)
+def test_a_number_outside_its_range_is_named(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"rate: expected a number in \(0, 1\], found "):
+        check_number("rate", value, 0, 1)
 
 
 def test_a_choice_is_named_by_its_text() -> None:
