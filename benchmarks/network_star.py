@@ -4,7 +4,8 @@
 
 Writes network_star.json and .md, and network_star.png: the held-out error against the time of the solver, from an
 empty object and from the network's. Needs the data set (`python -m ptycho fetch siemens-star`). Inference is timed
-in a process of its own for each framework, after one chunk that is not counted.
+in a process of its own for each framework, after one chunk whose time is not counted; the peak of memory is what
+predicting adds to scan, examples and network.
 """
 
 from __future__ import annotations
@@ -120,14 +121,14 @@ def run_alone(framework: str, bundle: Path, threads: int) -> Record:
 
 
 def time_inference(scan: Scan, frames: np.ndarray, framework: str, bundle: Bundle) -> Record:
-    """Return patterns per second with and without stitching, and what inference adds to the peak of memory."""
+    """Return patterns per second with and without stitching, and what it adds to the peak of memory."""
     part, size = scan.select(frames), bundle.specification.group_size
     groups = group_frames(part.probe_positions, size, neighbours=default_neighbours(size))
     examples = make_examples(part, groups, bundle.illumination.normalisation)
     specification = bundle.specification.holding(examples.offsets)
     network = build_network(specification, bundle.illumination, bundle.weights, framework=framework)
-    list(predict_chunks(network, examples.select(slice(0, 32))))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    list(predict_chunks(network, examples.select(slice(0, 32))))
     began = time.perf_counter()
     for _ in predict_chunks(network, examples):
         pass

@@ -142,7 +142,8 @@ def render(results: dict[str, Any]) -> str:
         f"| case | {' | '.join(COLUMNS.values())} | R fitted | R held out | its floor | moved | from true |",
         "|" + "---|" * (len(COLUMNS) + 6),
     ]
-    for name, result in results.items():
+    for name in (case for case in CASES if case in results):
+        result = results[name]
         values = [
             f"{value:.3g}" if result["passed"][key] else f"**{value:.3g}**" for key, value in result["criteria"].items()
         ]

@@ -20,9 +20,10 @@ from ptycho.archive import (
 )
 from ptycho.errors import DataError, ShapeError
 
-__all__ = ["RECONSTRUCTION_FILE", "Reconstruction", "load_reconstruction", "save_reconstruction"]
+__all__ = ["RECONSTRUCTION_FILE", "ROOM_PX", "Reconstruction", "load_reconstruction", "save_reconstruction"]
 
 RECONSTRUCTION_FILE = "reconstruction.npz"  # its name in a folder that holds one
+ROOM_PX = 16  # along each axis: no refined position lies further from the one that the scan gives
 
 ARRAY_FIELDS = {
     "object": (np.complex64, "(H, W)"),

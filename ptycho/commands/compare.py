@@ -29,7 +29,7 @@ COMPARISON_PICTURE = "comparison.png"
 def run(args: argparse.Namespace) -> int:
     """Compare the results of the training frames in ``args.result`` and ``args.reference``; write to ``args.out``.
 
-    Both are scored on the held-out frames by `ptycho evaluate`'s forward model. Their objects are compared where
+    Both are scored on the held-out frames as `ptycho evaluate` does it. Their objects are compared where
     their origins put them: a result that lies elsewhere than its reference agrees badly, and is not moved.
     """
     scan = open_scan(args.scan, DataKind(args.kind) if args.kind else None)
@@ -68,6 +68,7 @@ def _describe(evaluation: Evaluation) -> dict[str, Any]:
         "solver": evaluation.reconstruction.options.get("solver"),
         "seconds": round(evaluation.reconstruction.seconds, 3),
         "fidelity": dataclasses.asdict(metrics.fidelity),
+        "positions": dataclasses.asdict(metrics.positions) if metrics.positions else None,
         "star_contrast": metrics.star.contrast if metrics.star else None,
     }
 
@@ -78,9 +79,10 @@ def _render(body: dict[str, Any], titles: tuple[str, str]) -> str:
     for title, part in zip(titles, ("result", "reference"), strict=True):
         held_out, contrast = body[part]["fidelity"]["held_out"], body[part]["star_contrast"]
         spokes = "" if contrast is None else f", spoke contrast {contrast:.3f}"
+        moves = "; positions refined, held-out frames placed by half their pixels" if body[part]["positions"] else ""
         lines.append(
             f"{title}: held-out error {held_out['error_over_expected']:.3f} of its expectation{spokes}, "
-            f"{body[part]['seconds']:.1f} s\n"
+            f"{body[part]['seconds']:.1f} s{moves}\n"
         )
     agreement = body["agreement"]
     lines.append(

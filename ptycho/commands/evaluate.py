@@ -34,8 +34,9 @@ RESULT_FILE = "result.npz"
 def run(args: argparse.Namespace) -> int:
     """Evaluate the reconstruction in ``args.train`` and write the results to ``args.out``.
 
-    Every score is computed from the saved object, probe and origin with our own forward model; numbers that the
-    files carry are shown as the solver's record and decide nothing.
+    Every score is computed from the saved object, probe and origin with our own forward model, and, where the file
+    says that positions were refined, from those it ends with; numbers that the files carry are shown as the solver's
+    record and decide nothing.
 
     Returns
     -------

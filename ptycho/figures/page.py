@@ -92,8 +92,9 @@ def _describe_held_out(metrics: Metrics) -> str:
     if metrics.positions is not None:
         fitted = (
             f"Frames were free to move, and the fitted ones went {metrics.positions.moved_rms_px:.2f} px (root mean "
-            f"square; {metrics.positions.moved_max_px:.1f} px at most). With a position each, found from one half of "
-            "the pixels and scored on the other, one intensity factor and nothing else"
+            f"square; {metrics.positions.moved_max_px:.1f} px at most); together they stretched the scan by "
+            f"{metrics.positions.stretch_y:+.1%} in y and {metrics.positions.stretch_x:+.1%} in x. With a position "
+            "each, found from one half of the pixels and scored on the other, one intensity factor and nothing else"
         )
     return (
         f"{held_out.n_frames} frames were kept from the solver. {fitted} fitted, the result predicts them with "

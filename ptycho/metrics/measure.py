@@ -18,7 +18,7 @@ from ptycho.metrics.registration import Aligned, Placed, align
 from ptycho.metrics.star import Star, measure_star
 from ptycho.metrics.truth import TruthComparison, compare_to_truth
 from ptycho.physics import predict_intensity
-from ptycho.reconstruction import Reconstruction
+from ptycho.reconstruction import ROOM_PX, Reconstruction
 
 __all__ = ["Evaluation", "FrameSetFit", "HalfSets", "Refit", "compare_with_truth", "measure"]
 
@@ -203,10 +203,22 @@ def _select(scan: Scan, reconstruction: Reconstruction, which: FrameSet) -> Scan
 
 
 def _find_moves(scan: Scan, reconstruction: Reconstruction) -> NDArray[np.float64] | None:
-    """Return how far the frames of a reconstruction went (n, 2), None when it left them where they were."""
-    if not reconstruction.options.get("refine_positions"):
+    """Return how far the frames of a reconstruction went (n, 2), None when it left them where they were.
+
+    Raises
+    ------
+    DataError
+        If one went further than any solver of ours lets it.
+    """
+    if reconstruction.options.get("refine_positions") is not True:
         return None
-    return reconstruction.probe_positions - scan.probe_positions[reconstruction.frames]
+    moved = reconstruction.probe_positions - scan.probe_positions[reconstruction.frames]
+    if np.abs(moved).max() > ROOM_PX * (1 + 1e-9):
+        raise DataError(
+            f"probe_positions: expected none further than {ROOM_PX} px from where {scan.name} has them, along each "
+            f"axis, found {np.abs(moved).max():.2f} px; is it a reconstruction of this scan?"
+        )
+    return moved
 
 
 def _place(scan: Scan, unseen: Scan, reconstruction: Reconstruction) -> Scan:

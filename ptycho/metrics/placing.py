@@ -20,7 +20,7 @@ __all__ = ["place_held_out"]
 PIXELS_SEED = 20_260_102
 GRID_PX = 2.0  # of the first search; the next ones halve their step down to FINEST_PX
 FINEST_PX = 1 / 16
-AROUND = np.array([(y, x) for y in (0, -1, 1) for x in (0, -1, 1)], np.float64)  # where one is comes first
+AROUND = np.array([(y, x) for y in (0, -1, 1) for x in (0, -1, 1)], np.float64)  # where one is comes first: it wins
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def place_held_out(scan: Scan, reconstruction: Reconstruction, reach: float) -> 
     reconstruction
         Of other frames.
     reach
-        Pixels within which to look: how far the frames went that were reconstructed.
+        Distance in pixels, the largest from the given position: how far the frames went that were reconstructed.
 
     Returns
     -------
@@ -63,11 +63,14 @@ def _place(
     amplitude = np.sqrt(frame[pixels], dtype=np.float64)
     lowest, highest = _bounds(reconstruction)
     steps = np.arange(-np.floor(reach / GRID_PX), np.floor(reach / GRID_PX) + 1) * GRID_PX
-    grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    offsets, step = grid[np.hypot(*grid.T) <= reach], GRID_PX
-    best: FloatArray = given
+    offsets, step = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2), GRID_PX
+    offsets = offsets[np.argsort(np.hypot(*offsets.T), kind="stable")]
+    best: FloatArray = np.clip(given, lowest, highest)
     while step >= FINEST_PX:
         places = np.clip(best + offsets, lowest, highest)
+        near = np.hypot(*(places - given).T) <= reach
+        near[0] = True  # where one is
+        places = places[near]
         found = predict_intensity(reconstruction.object, reconstruction.origin, reconstruction.probe, places)
         model = np.sqrt(found[:, pixels], dtype=np.float64)
         light = np.maximum(np.square(model).sum(axis=1), np.finfo(np.float64).tiny)

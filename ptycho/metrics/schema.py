@@ -120,10 +120,15 @@ class PositionFacts:
     ----------
     moved_rms_px, moved_max_px
         Distance between the position that a fitted frame was given and the one it ended at: root mean square, largest.
+    stretch_y, stretch_x
+        What the moves have in common along each axis: 0.01 for a scan that became 1 % larger, as where pixel size or
+        stage are scaled wrongly; 0 across a single line of frames.
     """
 
     moved_rms_px: float
     moved_max_px: float
+    stretch_y: float
+    stretch_x: float
 
 
 @dataclass(frozen=True)

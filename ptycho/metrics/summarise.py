@@ -78,7 +78,7 @@ def summarise(evaluation: Evaluation, spoil: Spoil = Spoil.NONE) -> Metrics:
             pixel_size_m=scan.pixel_size_m,
         ),
         fidelity=fidelity,
-        positions=_summarise_positions(evaluation.moved),
+        positions=_summarise_positions(evaluation),
         gauge=_summarise_gauge(evaluation.gauged),
         half_sets=half_sets,
         refit=_summarise_refit(evaluation),
@@ -123,12 +123,17 @@ def _summarise_frames(fit: FrameSetFit) -> FrameSetScores:
     )
 
 
-def _summarise_positions(moved: FloatArray | None) -> PositionFacts | None:
-    """Return how far frames went."""
+def _summarise_positions(evaluation: Evaluation) -> PositionFacts | None:
+    """Return how far frames went, and what they have in common."""
+    moved, found = evaluation.moved, evaluation.reconstruction.probe_positions
     if moved is None:
         return None
     distance = np.hypot(*moved.T)
-    return PositionFacts(float(np.sqrt(np.square(distance).mean())), float(distance.max()))
+    given = found - moved
+    given -= given.mean(axis=0)
+    spread = np.square(given).sum(axis=0)
+    stretch = (moved * given).sum(axis=0) / np.where(spread > 0, spread, 1.0)
+    return PositionFacts(float(np.sqrt(np.square(distance).mean())), float(distance.max()), *stretch.tolist())
 
 
 def _summarise_gauge(gauged: Gauged) -> GaugeFacts:

@@ -135,6 +135,7 @@ class _Snapshot:
     probe_spectrum: Complex
     probe_power: Real
     object_slopes: Complex | None
+    light: Real
 
 
 class MinibatchEngine:
@@ -145,7 +146,8 @@ class MinibatchEngine:
     measurement
         The frames and where they lie; may be exchanged between batches for the same frames elsewhere.
     steps
-        (n, 2) float64, how far each frame wants to move (`find_step`), as of its last batch; None unless asked for.
+        (n, 2) float64, how far each frame wants to move (`find_step`), as of its last batch, 0 where it
+        holds no light; None unless asked for.
     """
 
     def __init__(
@@ -155,6 +157,7 @@ class MinibatchEngine:
         self.steps = np.zeros((len(measurement.views), 2)) if find_steps else None
         self._estimate = estimate
         m, h, w = estimate.probe.shape
+        self._light = np.zeros(measurement.canvas.shape, np.float32)  # that each pixel received, all batches together
         self._lanes = tuple(_Lane(measurement.canvas.shape, (m, h, w)) for _ in range(LANES))
         self._pool = ThreadPoolExecutor(min(threads, LANES), thread_name_prefix="minibatch")
 
@@ -191,6 +194,7 @@ class MinibatchEngine:
             scipy.fft.fft2(estimate.probe),
             _power(estimate.probe).sum(axis=0),
             None if self.steps is None else find_slopes(estimate.object),
+            self._light,
         )
         tasks = zip(self._lanes, np.array_split(batch, LANES), strict=True)
         jobs = [self._pool.submit(self._gather, lane, seen, half, move_probe) for lane, half in tasks]
@@ -199,6 +203,8 @@ class MinibatchEngine:
         total, *others = self._lanes
         for other in others:
             total.add(other)
+        if self.steps is not None:
+            self._light += total.object_weight
         total.object_sum *= _gain(total.object_weight, alpha, step)
         estimate.object += total.object_sum
         if move_probe:
@@ -225,9 +231,13 @@ class MinibatchEngine:
             np.conjugate(probes, out=probes)
             probes *= waves
             for frame, corrections, view in zip(slab, probes, views, strict=True):
-                if self.steps is not None and seen.object_slopes is not None:
-                    slopes = seen.object_slopes[:, *view]
-                    self.steps[frame] = find_step(corrections.sum(axis=0), seen.probe_power, slopes)
+                if (
+                    self.steps is not None
+                    and seen.object_slopes is not None
+                    and self.measurement.amplitude[frame].any()
+                ):
+                    slopes, light = seen.object_slopes[:, *view], seen.light[view]
+                    self.steps[frame] = find_step(corrections.sum(axis=0), seen.probe_power, slopes, light)
                 _add_at(lane.object_weight, view, seen.probe_power)
                 for correction in corrections:
                     _add_at(lane.object_sum, view, correction)

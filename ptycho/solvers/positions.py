@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIRST_EPOCH", "ROOM_PX", "Walk", "find_slopes", "find_step"]
+from ptycho.reconstruction import ROOM_PX
 
-FIRST_EPOCH = 3  # from which on frames walk: before, the object has no shape to walk by
-ROOM_PX = 16  # no frame leaves the place it was given by more, along each axis
+__all__ = ["FEWEST_EPOCHS", "FIRST_EPOCH", "Walk", "find_slopes", "find_step"]
+
+FIRST_EPOCH = 3  # after which frames walk, counted from 0: before, the object has no shape to walk by
+FEWEST_EPOCHS = FIRST_EPOCH + 2  # nobody moves after the last epoch, so that object and positions belong together
 GAIN = 2.0  # of the step below: a frame's amplitudes hold half of what its exit wave would tell
 MOMENTUM = 0.5
 LONGEST_PX = 2.0
@@ -22,10 +24,14 @@ def find_slopes(object_: Complex) -> Complex:
     return np.stack([np.gradient(object_, axis=axis) for axis in (0, 1)])
 
 
-def find_step(pull: Complex, power: NDArray[np.float32], slopes: Complex) -> NDArray[np.float64]:
+def find_step(
+    pull: Complex, power: NDArray[np.float32], slopes: Complex, light: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """Return the displacement (y, x) in pixels that explains most of a frame's correction.
 
-    It minimises Σ_m,s |χ_m − P_m (d · ∇O)|², the Gauss–Newton step of the frame's position.
+    It minimises Σ_m,s L |χ_m − P_m (d · ∇O)|², the Gauss–Newton step of the frame's position. Pixels count by the
+    light L that they have received: where the object fades out at the border of the scan, χ is what it still lacks
+    and ∇O leads inward, so that without the weight frames at the border walk in.
 
     Parameters
     ----------
@@ -35,17 +41,20 @@ def find_step(pull: Complex, power: NDArray[np.float32], slopes: Complex) -> NDA
         (h, w), Σ_m |P_m|².
     slopes
         (2, h, w) complex, ∇O in the frame's patch.
+    light
+        (h, w), in any unit.
 
     Notes
     -----
+    Without L:
     M. Odstrčil, A. Menzel, M. Guizar-Sicairos, Opt. Express 26 (2018) 3108, doi:10.1364/OE.26.003108, section 3.
     """
     flat = slopes.reshape(2, -1)
-    towards = (flat.conj() @ pull.ravel()).real.astype(np.float64)
-    stiffness = ((flat.conj() * power.ravel()) @ flat.T).real.astype(np.float64)
+    towards = (flat.conj() @ (light * pull).ravel()).real.astype(np.float64)
+    stiffness = ((flat.conj() * (light * power).ravel()) @ flat.T).real.astype(np.float64)
     damping = DAMPING * np.trace(stiffness)
     if not damping > 0:
-        return np.zeros(2)  # an object without any slope says nothing
+        return np.zeros(2)  # an object without light or slope says nothing
     step: NDArray[np.float64] = np.linalg.solve(stiffness + damping * np.eye(2), towards)
     return step
 
@@ -53,8 +62,8 @@ def find_step(pull: Complex, power: NDArray[np.float32], slopes: Complex) -> NDA
 class Walk:
     """Where the frames are by now.
 
-    Steps are taken with momentum and none is longer than 2 px; the mean displacement, which the data leave free,
-    is taken out, and nobody goes further than `ROOM_PX`.
+    Steps of at most 2 px are taken with momentum, which carries a frame up to 4 px in an epoch. The mean
+    displacement, which the data leave free, is taken out; then nobody is further away than `ROOM_PX` along each axis.
 
     Attributes
     ----------

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ptycho.checks import check_whole
+from ptycho.checks import check_number, check_whole
 from ptycho.data.scan import Scan
 from ptycho.errors import ConfigError, ShapeError
 from ptycho.physics import Canvas, make_canvas
-from ptycho.reconstruction import Reconstruction
+from ptycho.reconstruction import ROOM_PX, Reconstruction
 from ptycho.solvers.minibatch import Estimate, Measurement, MinibatchEngine
-from ptycho.solvers.positions import FIRST_EPOCH, ROOM_PX, Walk
+from ptycho.solvers.positions import FEWEST_EPOCHS, FIRST_EPOCH, Walk
 
 __all__ = ["Epoch", "RPIEOptions", "reconstruct"]
 
@@ -48,7 +48,7 @@ class RPIEOptions:
     threads
         Slabs of frames worked on at once; the result does not depend on it.
     refine_positions
-        True lets every frame walk, from the fourth epoch on, to where it fits the object best.
+        True lets every frame walk, from the fifth epoch on, to where it fits the object best.
     """
 
     epochs: int = 30
@@ -62,13 +62,17 @@ class RPIEOptions:
     refine_positions: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_frames", "modes", "threads"):
-            check_whole(name, getattr(self, name))
-        check_whole("seed", self.seed, least=0)
-        if not 0 < self.alpha <= 1 or not 0 <= self.decay_from <= 1 or not 0 < self.last_step <= 1:
+        for name, least in (("epochs", 1), ("batch_frames", 1), ("modes", 1), ("threads", 1), ("seed", 0)):
+            object.__setattr__(self, name, check_whole(f"solver: {name}", getattr(self, name), least))
+        for name, with_low in (("alpha", False), ("decay_from", True), ("last_step", False)):
+            number = check_number(f"solver: {name}", getattr(self, name), 0, 1, with_low=with_low)
+            object.__setattr__(self, name, number)
+        if not isinstance(self.refine_positions, bool):
+            raise ConfigError(f"solver: refine_positions: expected True or False, found {self.refine_positions!r}")
+        if self.refine_positions and self.epochs < FEWEST_EPOCHS:
             raise ConfigError(
-                "alpha, decay_from, last_step: expected values in (0, 1], [0, 1] and (0, 1], found "
-                f"{self.alpha}, {self.decay_from}, {self.last_step}"
+                f"solver: epochs: expected at least {FEWEST_EPOCHS} where positions are refined, found {self.epochs}; "
+                "frames walk once the object has a shape"
             )
 
     def step(self, epoch: int) -> float:
@@ -131,7 +135,7 @@ def reconstruct(
     Raises
     ------
     ShapeError
-        If `frames` names none, or what is not there, or `start` does not fit.
+        If `frames` names none, or what is not there, or frames without any light, or `start` does not fit.
     ConfigError
         If `start` and `refine_positions` come together.
 
@@ -155,6 +159,8 @@ def reconstruct(
     else:
         estimate = _begin_at(start, canvas, (options.modes, *scan.frame_shape))
     measurement = Measurement.of_scan(part, canvas)
+    if not measurement.total_intensity > 0:
+        raise ShapeError(f"diffraction: expected light, found only zeros in {part.diffraction.shape} on valid pixels")
     history: list[float] = []
     walk = Walk(part.probe_positions)
     with MinibatchEngine(measurement, estimate, threads=options.threads, find_steps=options.refine_positions) as engine:

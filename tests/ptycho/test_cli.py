@@ -132,14 +132,25 @@ def test_a_reconstruction_is_written_with_its_record(
     assert result.object.shape == load_scan(scan_file).object_truth.shape  # type: ignore[union-attr]
 
 
-def test_positions_are_refined_on_request_only(scan_file: Path, tmp_path: Path) -> None:
+def test_positions_are_refined_on_request_only_and_a_comparison_says_so(
+    scan_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = load_scan(scan_file).probe_positions
     for flags, moves in (([], False), (["--refine-positions"], True)):
         out = tmp_path / str(moves)
-        assert main(["reconstruct", str(scan_file), "--epochs", "6", "--out", str(out), *flags]) == 0
+        command = ["reconstruct", str(scan_file), "--frames", "train", "--epochs", "6", "--out", str(out), *flags]
+        assert main(command) == 0
         assert json.loads((out / "run.json").read_text())["options"]["refine_positions"] is moves
-        found = load_reconstruction(out / "reconstruction.npz").probe_positions
-        assert np.array_equal(found, given) is not moves
+        found = load_reconstruction(out / "reconstruction.npz")
+        assert np.array_equal(found.probe_positions, given[found.frames]) is not moves
+    capsys.readouterr()
+    results = ["--result", str(tmp_path / "True"), "--reference", str(tmp_path / "False")]
+    assert main(["compare", str(scan_file), *results, "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["positions refined" in line for line in lines] == [True, False, False]
+    body = json.loads((tmp_path / "comparison.json").read_text())
+    assert body["result"]["positions"]["moved_rms_px"] > 0
+    assert body["reference"]["positions"] is None
 
 
 def test_two_halves_never_share_a_random_start(scan_file: Path, tmp_path: Path) -> None:
