@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from numpy.typing import ArrayLike
 
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 AXES = (-2, -1)
+TURN = -2j * math.pi  # a constant: torch's compiler does not multiply a complex number by a float
 Shape = tuple[int, int]
 
 
@@ -202,7 +205,7 @@ def _place(offsets: torch.Tensor, frame_shape: Shape, canvas_shape: Shape) -> tu
 def _ramps(offsets: torch.Tensor, shape: Shape) -> torch.Tensor:
     """Return the ramps (n, h, w) complex128 that spectra with DC at the corner are multiplied by."""
     ramp_y, ramp_x = (
-        torch.exp(-2j * torch.pi * offsets[:, axis, None] * torch.fft.fftfreq(size, dtype=offsets.dtype).to(offsets))
+        torch.exp(TURN * offsets[:, axis, None] * torch.fft.fftfreq(size, dtype=offsets.dtype).to(offsets))
         for axis, size in enumerate(shape)
     )
     return ramp_y[:, :, None] * ramp_x[:, None, :]

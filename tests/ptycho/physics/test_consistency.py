@@ -1,13 +1,16 @@
 """Groups and their measured amplitudes: what agrees stays, what does not is moved towards agreement."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ptycho.backends import load
 from ptycho.errors import ShapeError
 from ptycho.physics import predict_intensity
 from ptycho.physics.consistency import DAMPING, POWER_FLOOR, Projection, light_groups, predict_groups
-from ptycho.physics.groups import accumulate_groups
+from ptycho.physics.groups import accumulate_groups, sample_groups
 from ptycho.physics.propagation import backpropagate, propagate
 
 FRAME_SHAPE = (12, 15)
@@ -111,3 +114,55 @@ def test_the_phase_of_darkness_does_not_grow() -> None:
         measured = amplitudes.astype(waves.real.dtype)
         found.append(Projection(measured, whole, waves, PADDED).move(np.ones((1, *PADDED, 1), kind), steps=9))
     assert np.abs(found[1] - found[0]).max() <= 1e-4 * np.abs(found[0]).max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+def test_one_compiled_graph_leaves_out_what_lies_off_a_canvas_whatever_the_batch(backend: str) -> None:
+    chosen, steps = load(backend), 2
+    probe = make_group()[1]
+    native = chosen.asarray(probe)
+
+    def run(canvases: Any, amplitudes: Any, offsets: Any) -> Any:
+        waves, whole = chosen.consistency.light_groups(native, offsets)
+        projection = chosen.consistency.Projection(amplitudes, whole, waves, PADDED)
+        moved = projection.move(canvases, steps=steps)
+        return moved, projection.light, chosen.consistency.predict_groups(canvases, whole, waves)
+
+    if backend == "torch":
+        import torch  # noqa: PLC0415 -- a framework is imported where it is used
+
+        torch.compiler.reset()  # or graphs of earlier tests count against the limit
+        compiled = torch.compile(run, fullgraph=True, dynamic=True, backend="eager")
+    else:
+        import tensorflow as tf  # noqa: PLC0415 -- a framework is imported where it is used
+
+        shapes = ((*PADDED, 1), tf.complex128), ((*FRAME_SHAPE, 4), tf.float64), ((4, 2), tf.float64)
+        compiled = tf.function(run, [tf.TensorSpec((None, *shape), dtype) for shape, dtype in shapes])
+    for b in (1, 3, 16):
+        rng = np.random.default_rng(b)
+        canvases, amplitudes = draw(b, *PADDED, 1, seed=b), rng.uniform(0.2, 0.6, (b, *FRAME_SHAPE, 4))
+        offsets = rng.uniform((-3, -5), (3, 5), (b, 4, 2))
+        offsets[-1, 2] = 7.3, -9.4  # 3 rows and 3 columns of it lie on no canvas
+        found = map(chosen.to_numpy, compiled(*map(chosen.asarray, (canvases, amplitudes, offsets))))
+        for one, other in zip(found, run_on_larger_canvases(canvases, amplitudes, probe, offsets, steps), strict=True):
+            assert one.shape == other.shape
+            assert np.abs(one - other).max() <= 1e-10 * np.abs(other).max()
+
+
+def run_on_larger_canvases(
+    canvases: NDArray[np.complex128],
+    amplitudes: NDArray[np.float64],
+    probe: NDArray[np.complex128],
+    offsets: NDArray[np.float64],
+    steps: int,
+) -> list[NDArray[Any]]:
+    """What numpy finds where there is room for every patch, but no light off the canvases."""
+    room = ((0, 0), (6, 6), (6, 6), (0, 0))
+    larger = np.pad(canvases, room)
+    waves, whole = light_groups(probe, offsets)
+    inside = sample_groups(np.pad(np.ones(canvases.shape), room), whole, FRAME_SHAPE)
+    waves = waves * np.moveaxis(inside, -1, 1)[:, :, None]
+    projection = Projection(amplitudes, whole, waves, (larger.shape[1], larger.shape[2]))
+    moved = projection.move(larger, steps=steps)
+    return [moved[:, 6:-6, 6:-6], projection.light[:, 6:-6, 6:-6], predict_groups(larger, whole, waves)]
