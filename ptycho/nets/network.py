@@ -18,6 +18,7 @@ from ptycho.errors import ConfigError, DataError, ShapeError
 from ptycho.nets.layers import Weights, check_weights, weight_shapes
 from ptycho.nets.specification import NetworkKind, Specification
 from ptycho.physics.propagation import ComplexArray, propagate
+from ptycho.physics.shapes import check_inside
 
 __all__ = [
     "GRADIENT_LIMIT",
@@ -26,6 +27,7 @@ __all__ = [
     "build_network",
     "check_amplitudes",
     "check_batch",
+    "check_places",
     "check_state",
     "check_values",
     "illuminate",
@@ -202,18 +204,31 @@ def check_values(amplitudes: NDArray[np.floating], mask: NDArray[np.bool_]) -> N
         )
 
 
+def check_places(offsets: NDArray[np.float64], frame_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:
+    """Raise unless frames at offsets (B, C, 2) lie on the canvas of their group: a graph cannot look.
+
+    Raises
+    ------
+    ShapeError
+        With the group and the frame in it.
+    """
+    start = [canvas // 2 - frame // 2 for canvas, frame in zip(canvas_shape, frame_shape, strict=True)]
+    check_inside(np.floor(offsets + 0.5) + start, frame_shape, canvas_shape)
+
+
 def check_batch(batch: Batch, specification: Specification) -> None:
     """Raise unless these are examples that a network can learn from.
 
     Raises
     ------
     ShapeError
-        If amplitudes or offsets are of another shape.
+        If amplitudes or offsets are of another shape, or a frame leaves the canvas of its example.
     DataError
         If labels are needed, and there are none.
     """
     shapes = batch.amplitudes.shape, batch.offsets.shape
     check_amplitudes(*shapes, specification.frame_shape, specification.overlap)
+    check_places(batch.offsets, specification.frame_shape, specification.merged_shape)
     if specification.kind is NetworkKind.SUPERVISED and batch.targets is None:
         raise DataError("examples: expected targets, the patches of a known object, found none; make labels")
 

@@ -20,11 +20,11 @@ from ptycho.nets.network import (
     Illumination,
     check_amplitudes,
     check_batch,
+    check_places,
     check_state,
     check_values,
 )
 from ptycho.nets.specification import NetworkKind, Specification
-from ptycho.physics.shapes import check_inside
 
 __all__ = ["Learner"]
 
@@ -69,7 +69,7 @@ class Learner:
         spec = self.specification
         check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
         check_values(amplitudes, self.illumination.mask)
-        _check_places(offsets, spec.frame_shape, spec.canvas_shape)
+        check_places(offsets, spec.frame_shape, spec.canvas_shape)
         objects: NDArray[np.complexfloating] = self._predict(*self._tensors(amplitudes, offsets)).numpy()
         return objects
 
@@ -133,7 +133,6 @@ class Learner:
     def _examples(self, batch: Batch) -> list[tf.Tensor]:
         spec = self.specification
         check_batch(batch, spec)
-        _check_places(batch.offsets, spec.frame_shape, spec.merged_shape)
         tensors = self._tensors(batch.amplitudes, batch.offsets)
         if batch.targets is None or spec.kind is not NetworkKind.SUPERVISED:
             return tensors
@@ -185,12 +184,6 @@ def _clip(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Return gradients scaled down together to the limit of their common norm."""
     factor = tf.minimum(GRADIENT_LIMIT / (tf.linalg.global_norm(gradients) + NORM_FLOOR), 1)
     return [gradient * factor for gradient in gradients]
-
-
-def _check_places(offsets: NDArray[np.float64], frame_shape: tuple[int, int], canvas_shape: tuple[int, int]) -> None:
-    """Raise unless frames at offsets (B, C, 2) lie on a canvas; a graph cannot look."""
-    start = [canvas // 2 - frame // 2 for canvas, frame in zip(canvas_shape, frame_shape, strict=True)]
-    check_inside(np.floor(offsets + 0.5) + start, frame_shape, canvas_shape)
 
 
 def _check_keras() -> None:

@@ -20,6 +20,7 @@ from ptycho.nets.network import (
     Illumination,
     check_amplitudes,
     check_batch,
+    check_places,
     check_state,
     check_values,
 )
@@ -62,6 +63,7 @@ class Learner:
         spec = self.specification
         check_amplitudes(amplitudes.shape, offsets.shape, spec.frame_shape, spec.group_size)
         check_values(amplitudes, self.illumination.mask)
+        check_places(offsets, spec.frame_shape, spec.canvas_shape)
         probe, count = self.module.probe, len(amplitudes)
         slab = max(1, SLAB_BYTES // (spec.group_size * probe.nbytes)) if self._device.type == "cpu" else count
         parts = [slice(start, start + slab) for start in range(0, count, slab)]

@@ -137,7 +137,10 @@ def test_groups_that_fill_more_than_one_slab_are_predicted_as_each_alone() -> No
     amplitudes, offsets = case.groups
     network = case.build("torch")
     alone = [network.predict(amplitudes[i : i + 1], offsets[i : i + 1]) for i in range(3)]
+    slabs: list[int] = []
+    network.module.register_forward_hook(lambda module, taken, given: slabs.append(len(given)))
     assert_close(network.predict(amplitudes, offsets), np.concatenate(alone), 1e-12)
+    assert slabs == [2, 1]
 
 
 @pytest.mark.usefixtures("mode")
@@ -349,10 +352,12 @@ def test_a_frame_off_the_canvas_is_refused(framework: str) -> None:
     case = make_case(stages=1)
     amplitudes, offsets = case.groups
     network = case.build(framework)
-    with pytest.raises(ShapeError, match="expected its corner between"):
-        network.predict(amplitudes, 3 * offsets)
-    with pytest.raises(ShapeError, match="expected its corner between"):
-        network.step(replace(case.batch, offsets=3 * offsets), 1e-3)
+    far = offsets.copy()
+    far[2, 1] = 60, 0
+    with pytest.raises(ShapeError, match=r"patch \(2, 1\): expected its corner between"):
+        network.predict(amplitudes, far)
+    with pytest.raises(ShapeError, match=r"patch \(2, 1\): expected its corner between"):
+        network.step(replace(case.batch, offsets=far), 1e-3)
     with pytest.raises(ShapeError, match=r"amplitudes, offsets: expected \(B, 21, 26, 4\) and \(B, 4, 2\)"):
         network.loss(replace(case.batch, amplitudes=amplitudes[:, 1:]))
 
