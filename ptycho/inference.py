@@ -85,10 +85,15 @@ def infer(
 
     Raises
     ------
+    ConfigError
+        If there is no such framework or device, or the chunk is smaller than one group.
+    DependencyError
+        If the framework is not installed.
     ShapeError
-        If the frames are of another shape than the network's, or `frames` names others than the scan's.
+        If the frames are of another shape than the network's, `frames` names others than the scan's, or the masks of
+        scan and network share no pixel.
     DataError
-        If there are fewer frames than a group needs, or no room for the temporary file.
+        If there are fewer frames than a group needs, no light in them, or no room for the temporary file.
     """
     began = time.perf_counter()
     specification = bundle.specification
@@ -103,6 +108,7 @@ def infer(
     groups = group_chosen(scan.probe_positions, used, specification.group_size)
     groups = cover_frames(groups) if sparse else groups
     examples = make_examples(scan, groups, light.normalisation)
+    flux = light.normalisation.flux_ratio(pick_rows(scan.diffraction, used), light.mask)
     network = build_network(
         specification.holding(examples.offsets), light, bundle.weights, framework=framework, device=device
     )
@@ -112,7 +118,6 @@ def infer(
     probe = (light.probe / light.normalisation.scale).astype(np.complex64)
     origin, shape = stitched.canvas.origin, stitched.canvas.shape
     coverage = illumination(probe, positions, origin, shape).astype(np.float32)
-    flux = light.normalisation.flux_ratio(pick_rows(scan.diffraction, used), light.mask)
     warnings = []
     if not 1 / FLUX_LIMIT <= flux <= FLUX_LIMIT:
         warnings.append(f"the frames are {flux:.3g} times as bright as those the network was trained on")
@@ -177,20 +182,26 @@ def join_groups(
     examples
         Their reference points have no fraction; see `Examples`.
     canvas
-        Where the object lies, as a rule `make_canvas` of the scan's positions, by default that of the examples';
-        what a group predicts outside is left out.
+        Where the object lies, its origin without fraction, as a rule `make_canvas` of the scan's positions, by
+        default that of the examples'; what a group predicts outside is left out.
     chunk, report
         See `infer`.
 
     Raises
     ------
+    ConfigError
+        If the chunk is smaller than one group.
     ShapeError
-        If a frame leaves the canvas of its group.
+        If a frame leaves the canvas of its group, or the origin of the canvas has a fraction.
     DataError
         If there is no room for the temporary file.
     """
     shape, frame_shape = network.specification.canvas_shape, network.specification.frame_shape
     canvas = canvas or make_canvas(examples.positions.reshape(-1, 2), frame_shape)
+    if not all(float(start).is_integer() for start in canvas.origin):
+        raise ShapeError(
+            f"canvas: expected an origin of whole pixels, found {canvas.origin}; nothing is interpolated: round it"
+        )
     views = _Views(canvas, shape, examples, sum_modes(network.illumination.probe))
     chunks = predict_chunks(network, examples, chunk=chunk, report=report)
     with tempfile.TemporaryDirectory(prefix="ptycho-") as folder:

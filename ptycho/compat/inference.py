@@ -86,7 +86,8 @@ def reconstruct(
     config
         Checked against the model: N and gridsize.
     canvas
-        What the images show; by default what the positions of the scan, or of the groups, can see.
+        What the images show, its origin without fraction; by default what the positions of the scan, or of the
+        groups, can see.
     framework
         Whose network predicts; the model's own by default.
     chunk
@@ -105,7 +106,7 @@ def reconstruct(
     ConfigError
         If the settings are not those of the model.
     ShapeError, DataError
-        If the data do not fit the model, or positions are missing.
+        If the data do not fit the model, positions are missing, or the origin of the canvas has a fraction.
 
     Warns
     -----

@@ -68,10 +68,24 @@ class Illumination:
             )
 
     def restrict(self, mask: NDArray[np.bool_] | None) -> Illumination:
-        """Return the same light on a detector that is believed where a mask (h, w) allows it too; None allows all."""
-        if mask is not None and mask.shape != self.mask.shape:
+        """Return the same light on a detector that is believed where a mask (h, w) allows it too; None allows all.
+
+        Raises
+        ------
+        ShapeError
+            If the mask is of another shape, or leaves no pixel.
+        """
+        if mask is None:
+            return self
+        if mask.shape != self.mask.shape:
             raise ShapeError(f"mask: expected {self.mask.shape}, that of the training, found {mask.shape}")
-        return self if mask is None else replace(self, mask=self.mask & mask)
+        both = self.mask & mask
+        if not both.any():
+            raise ShapeError(
+                f"mask: expected a pixel of {mask.shape} that training and scan both believe, found none in common "
+                f"among the training's {self.mask.sum()} and the scan's {mask.sum()}; correct one of the masks"
+            )
+        return replace(self, mask=both)
 
 
 def illuminate(

@@ -196,6 +196,25 @@ def test_pixels_that_scan_or_network_do_not_believe_count_nowhere(scan: Scan) ->
         light.restrict(scan.mask[:3])
 
 
+def test_a_scan_without_light_that_both_masks_believe_is_refused_before_anything_is_predicted(scan: Scan) -> None:
+    specification, light, _ = prepare(scan, 2)
+    bundle = Bundle(specification, light, start_weights(specification))
+    predicted: list[Any] = []
+    with pytest.raises(ShapeError, match=r"mask: expected a pixel of \(24, 24\) that training and scan both believe"):
+        infer(bundle, replace(scan, mask=~light.mask), report=predicted.append)
+    with pytest.raises(DataError, match="expected frames with light in them"):
+        infer(bundle, replace(scan, diffraction=0 * scan.diffraction), report=predicted.append)
+    assert predicted == []
+
+
+def test_a_canvas_between_pixels_is_refused(scan: Scan) -> None:
+    specification, light, examples = prepare(scan, 1)
+    canvas = make_canvas(scan.probe_positions, scan.frame_shape)
+    for origin in (canvas.origin + np.array([0, 0.5]), np.array([np.inf, 0])):
+        with pytest.raises(ShapeError, match="canvas: expected an origin of whole pixels, found"):
+            join_groups(Oracle(scan, specification, light, examples), examples, replace(canvas, origin=origin))
+
+
 def test_a_full_disk_is_told(scan: Scan) -> None:
     specification, light, _ = prepare(scan, 2)
     bundle = Bundle(specification, light, start_weights(specification))
