@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ptycho.checks import check_whole, parse_choice
 from ptycho.errors import ConfigError, DataError, ShapeError
+from ptycho.physics.canvas import LARGEST_CANVAS
 from ptycho.physics.groups import padded_shape
 from ptycho.physics.propagation import ComplexArray, sum_modes
 
@@ -153,8 +155,14 @@ class Specification:
             raise DataError(f"network: expected what a bundle is written with, found {error}") from error
 
     def holding(self, offsets: NDArray[np.float64]) -> Specification:
-        """Return the same network on a canvas that holds groups with these offsets (B, C, 2), no smaller than now."""
-        needed = _round_up(padded_shape(np.floor(offsets + 0.5), self.frame_shape))
+        """Return the same network on a canvas that holds groups with these offsets (B, C, 2), no smaller than now.
+
+        Raises
+        ------
+        ShapeError
+            If offsets are not finite, or so far that they cannot be in pixels.
+        """
+        needed = _hold(offsets, self.frame_shape)
         growth = [max(0, need - size) for need, size in zip(needed, self.canvas_shape, strict=True)]
         if not any(growth):
             return self
@@ -193,7 +201,8 @@ def specify(
     ConfigError
         If a value cannot be had.
     ShapeError
-        If probe or offsets have other axes, or the examples hold fewer frames than a group.
+        If probe or offsets have other axes, offsets are not finite or cannot be in pixels, or the examples hold
+        fewer frames than a group.
     """
     if probe.ndim != 3 or offsets.ndim != 3 or offsets.shape[2] != 2 or len(offsets) == 0:
         raise ShapeError(
@@ -203,8 +212,7 @@ def specify(
     overlap, group = offsets.shape[1], gridsize**2
     if overlap < group:
         raise ShapeError(f"offsets: expected at least {group} frames for gridsize {gridsize}, found {offsets.shape}")
-    whole = np.floor(offsets + 0.5)
-    merged = _round_up(padded_shape(whole, frame_shape))
+    merged = _hold(offsets, frame_shape)
     canvas = merged if overlap == group else _round_up(frame_shape)
     reach = [(size - frame) // 2 for size, frame in zip(canvas, frame_shape, strict=True)]
     lit = [2 * (half + far) for half, far in zip(_lit_halves(probe), reach, strict=True)]
@@ -222,6 +230,17 @@ def specify(
         loss=parse_choice("network: loss", loss, TrainingLoss),
         overlap=overlap,
     )
+
+
+def _hold(offsets: NDArray[np.float64], frame_shape: Shape) -> Shape:
+    """Return the canvas, in multiples of 4, that holds groups with these offsets (B, C, 2)."""
+    furthest = float(np.abs(offsets).max())
+    if not max(frame_shape) + 2 * furthest <= math.isqrt(LARGEST_CANVAS):  # also true for NaN
+        raise ShapeError(
+            f"offsets: expected finite pixels of the object, found up to {furthest:g} from a group's middle, which "
+            f"takes a canvas of more than {LARGEST_CANVAS:.0e} pixels; are they in another unit?"
+        )
+    return _round_up(padded_shape(np.floor(offsets + 0.5), frame_shape))
 
 
 def _round_up(shape: Shape) -> Shape:

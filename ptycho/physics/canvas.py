@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ptycho.errors import ShapeError
 
-__all__ = ["Canvas", "make_canvas", "split_positions"]
+__all__ = ["LARGEST_CANVAS", "Canvas", "make_canvas", "split_positions"]
 
 
 LARGEST_CANVAS = 2**31  # pixels: 16 GiB of complex64

@@ -48,6 +48,17 @@ def test_a_canvas_grows_for_groups_that_reach_further_and_never_shrinks(
     assert (np.array(further.window_shape) - found.window_shape == grown).all()
 
 
+@pytest.mark.parametrize("offset", [1e7, 1e300, np.inf, np.nan])
+def test_offsets_that_cannot_be_pixels_are_refused(offset: float, make_offsets: Callable, make_probe: Callable) -> None:
+    offsets = make_offsets(2)
+    found = specify(make_probe(), offsets)
+    offsets[3, 1, 0] = offset
+    with pytest.raises(ShapeError, match=r"offsets: expected finite pixels of the object, found .* another unit\?"):
+        found.holding(offsets)
+    with pytest.raises(ShapeError, match=r"offsets: expected finite pixels of the object, found .* another unit\?"):
+        specify(make_probe(), offsets)
+
+
 def test_a_specification_survives_json(make_offsets: Callable, make_probe: Callable) -> None:
     found = specify(make_probe(), make_offsets(1), gridsize=1, kind="supervised", loss="poisson", stages=2, filters=5)
     again = Specification.from_json(json.loads(json.dumps(found.to_json())))
