@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from ptycho.checks import check_whole
+from ptycho.checks import check_number, check_whole
 from ptycho.data.objects import make_shapes
 from ptycho.data.scan import DataKind, Scan
 from ptycho.errors import ConfigError
@@ -76,11 +77,9 @@ class Simulation:
                 f"simulation: expected an object out of {', '.join(OBJECTS)} and 1 or 2 modes, found {self.object!r} "
                 f"and {self.modes}"
             )
-        if not (0 < self.step_px < np.inf and 0 < self.dose <= LARGEST_DOSE and 0 <= self.jitter <= 0.5):
-            raise ConfigError(
-                "simulation: expected a finite step > 0, dose > 0 and <= 1e18, jitter in [0, 0.5], found "
-                f"{self.step_px}, {self.dose}, {self.jitter}"
-            )
+        for name, high in (("step_px", sys.float_info.max), ("dose", LARGEST_DOSE), ("jitter", 0.5)):
+            value = check_number(f"simulation: {name}", getattr(self, name), 0, high, with_low=name == "jitter")
+            object.__setattr__(self, name, value)
 
 
 def simulate(settings: Simulation) -> Scan:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ptycho.checks import check_whole, parse_choice
+from ptycho.checks import check_number, check_whole, parse_choice
 from ptycho.errors import ConfigError
 
 __all__ = ["Clock", "TrainOptions"]
@@ -78,10 +79,9 @@ class TrainOptions:
         object.__setattr__(self, "clock", parse_choice("training: clock", self.clock, Clock))
         if not isinstance(self.use_streaming, bool | None):
             raise ConfigError(f"training: use_streaming: expected True, False or None, found {self.use_streaming!r}")
-        if not 0 < self.rate <= 1:
-            raise ConfigError(f"training: rate: expected a number in (0, 1], found {self.rate!r}")
-        if self.seconds is not None and not 0 < self.seconds < math.inf:
-            raise ConfigError(f"training: seconds: expected a finite number > 0 or none, found {self.seconds!r}")
+        for name, most in (("rate", 1.0), ("seconds", sys.float_info.max)):
+            if name != "seconds" or self.seconds is not None:
+                object.__setattr__(self, name, check_number(f"training: {name}", getattr(self, name), 0, most))
 
     def rate_at(self, step: int, steps: int, used: float) -> float:
         """Return the learning rate of a step: a linear rise, then a cosine down to a hundredth.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ptycho.checks import check_whole, parse_choice
+from ptycho.checks import check_number, check_whole, parse_choice
 from ptycho.data.examples import Examples, make_examples
 from ptycho.data.groups import group_chosen
 from ptycho.data.normalisation import fit_normalisation
@@ -66,8 +66,9 @@ class Recipe:
         object.__setattr__(self, "loss", parse_choice("network: loss", self.loss, TrainingLoss))
         for name, least in (("gridsize", 1), ("stages", 1), ("projections", 1), ("filters", 1), ("seed", 0)):
             object.__setattr__(self, name, check_whole(f"network: {name}", getattr(self, name), least))
-        if not 0 < self.validation < 1:
-            raise ConfigError(f"split: expected a validation fraction in (0, 1), found {self.validation}")
+        object.__setattr__(self, "validation", check_number("split: validation", self.validation, 0, 1))
+        if self.validation == 1:
+            raise ConfigError("split: validation: expected a share below 1, found 1: nothing is left to learn from")
 
     @property
     def overlap(self) -> int:

@@ -64,9 +64,13 @@ def test_the_beam_is_centred_curved_and_has_power_one() -> None:
 
 
 def test_impossible_settings_are_named() -> None:
-    with pytest.raises(ConfigError, match="expected a finite step > 0"):
-        Simulation(step_px=0)
-    with pytest.raises(ConfigError, match="dose > 0 and <= 1e18"):
+    for wrong in (0, "3", True, np.inf):
+        with pytest.raises(ConfigError, match=r"simulation: step_px: expected a number in \(0, 1.79769e\+308\], found"):
+            Simulation(step_px=wrong)
+    with pytest.raises(ConfigError, match=r"dose: expected a number in \(0, 1e\+18\], found 1e\+30"):
         Simulation(dose=1e30)
+    with pytest.raises(ConfigError, match=r"jitter: expected a number in \[0, 0.5\], found 0.6"):
+        Simulation(jitter=0.6)
+    assert Simulation(jitter=0).jitter == 0
     with pytest.raises(ConfigError, match="seed: expected a whole number >= 0, found -1"):
         Simulation(seed=-1)

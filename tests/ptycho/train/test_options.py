@@ -42,7 +42,11 @@ def test_more_than_ten_thousand_examples_are_streamed_unless_asked_otherwise() -
         ({"seed": True}, "seed: expected a whole number >= 0, found True"),
         ({"rate": float("nan")}, r"rate: expected a number in \(0, 1\], found nan"),
         ({"rate": 1e300}, r"rate: expected a number in \(0, 1\], found 1e\+300"),
-        ({"seconds": 0.0}, "seconds: expected a finite number > 0 or none, found 0.0"),
+        ({"rate": True}, r"rate: expected a number in \(0, 1\], found True"),
+        ({"rate": "fast"}, r"rate: expected a number in \(0, 1\], found 'fast'"),
+        ({"seconds": 0.0}, r"seconds: expected a number in \(0, .*\], found 0.0"),
+        ({"seconds": float("inf")}, r"seconds: expected a number in \(0, .*\], found inf"),
+        ({"seconds": "60"}, r"seconds: expected a number in \(0, .*\], found '60'"),
     ],
 )
 def test_what_cannot_be_had_is_refused(wrong: dict[str, Any], message: str) -> None:

@@ -48,8 +48,8 @@ def test_choices_may_be_words(scan: Scan) -> None:
     assert bundle.specification.kind is NetworkKind.SUPERVISED
     with pytest.raises(ConfigError, match="expected counts for the Poisson loss, found intensity"):
         train_scan(replace(scan, kind=DataKind.INTENSITY), None, Recipe(loss="poisson", **SMALL), ONCE)
-    for wrong in ({"kind": "unet"}, {"loss": "mae"}, {"validation": 1.0}):
-        with pytest.raises(ConfigError, match="expected"):
+    for wrong in ({"kind": "unet"}, {"loss": "mae"}, *({"validation": v} for v in (0, 1.0, True, "0.1", np.nan))):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: expected"):
             Recipe(**wrong)
 
 
