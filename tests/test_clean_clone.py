@@ -44,6 +44,7 @@ def test_memory_and_handoff_ship_with_their_heading_only() -> None:
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) == 1, name
 
 
+@pytest.mark.slow
 def test_the_small_item_shows_a_refused_claim_and_a_right_second_turn(clone: Path) -> None:
     code, summary, said = loop(clone, "--focus", "DOSE-FLUENCE-001")
     assert code == 0, said

@@ -216,7 +216,6 @@ _RUNNER = (
         """write("conftest.py", HOOK)""",
         BASE,
         """write("conftest.py", "import pytest\\n@pytest.fixture\\ndef numbers():\\n    return [1, 2, 6]\\n")""",
-        quick=True,
     ),
     Cheat(
         "hook beside the frozen test",

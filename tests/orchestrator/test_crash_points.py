@@ -51,6 +51,7 @@ def check_every_place(project: Project, places: str) -> None:
     assert any(place.startswith("keep: before git clean") for place in struck)
 
 
+@pytest.mark.slow
 def test_a_loop_killed_around_every_ref_index_and_journal_line_ends_as_if_nothing_had_happened(make_tiny: Make) -> None:
     check_every_place(make_tiny("BC"), "core")
 
@@ -137,7 +138,12 @@ def strike_on_a_disk_of_its_own(project: Project, how: str, places: str) -> dict
 @pytest.mark.parametrize(
     ("how", "places", "said"),
     [
-        ("full", AROUND_A_COMMIT, "No space left on device.*; free some space, then start again"),
+        pytest.param(
+            "full",
+            AROUND_A_COMMIT,
+            "No space left on device.*; free some space, then start again",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("full", "core", "No space left on device.*; free some space", marks=pytest.mark.slow),
         pytest.param("files", "core", "Too many open files.*; raise the limit", marks=pytest.mark.slow),
     ],

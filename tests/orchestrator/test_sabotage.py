@@ -66,10 +66,14 @@ def pytest_runtest_makereport():
     ("path", "text"),
     [
         ("conftest.py", FAKE_HOOK),
-        (f"{FIX}/acceptance/calc.py", "def mean(values):\n    return sum(values) / len(values)\n"),
+        pytest.param(
+            f"{FIX}/acceptance/calc.py",
+            "def mean(values):\n    return sum(values) / len(values)\n",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(f"{FIX}/acceptance/conftest.py", FAKE_HOOK, marks=pytest.mark.slow),
         pytest.param("pytest.py", "import sys\n\nprint('2 passed')\nsys.exit(0)\n", marks=pytest.mark.slow),
-        ("sitecustomize.py", "import os\n\nos._exit(0)\n"),
+        pytest.param("sitecustomize.py", "import os\n\nos._exit(0)\n", marks=pytest.mark.slow),
         pytest.param("orchestrator_probe.py", "def pytest_addoption(parser): pass\n", marks=pytest.mark.slow),
         pytest.param("json.py", "def loads(text): return {}\n", marks=pytest.mark.slow),
         pytest.param("pytest.ini", "[pytest]\naddopts = --collect-only\n", marks=pytest.mark.slow),

@@ -234,6 +234,7 @@ class TestCase(unittest.TestCase):
 '''
 
 
+@pytest.mark.slow
 def test_an_honest_run_counts_whatever_its_tests_are_made_of(run: Run) -> None:
     found = run({"calc.py": HONEST, "tests/test_more.py": HONEST_TESTS})
     assert (found.note, found.told, found.ok, found.passed) == ("", (), True, 7)
