@@ -85,10 +85,10 @@ class RawData:
     frame: CoordinateFrame = CoordinateFrame.SAMPLE
 
     def __post_init__(self) -> None:
-        for key in REQUIRED:
-            if not isinstance(getattr(self, key), np.ndarray):
-                found = type(getattr(self, key)).__name__
-                raise ShapeError(f"{key}: expected an array {REQUIRED[key]}, found {found}; numpy.asarray makes one")
+        for key, shape in REQUIRED.items():
+            if not isinstance(found := getattr(self, key), np.ndarray):
+                kind = type(found).__name__
+                raise ShapeError(f"{key}: expected an array {shape}, found {kind}; numpy.asarray makes one")
         n, frame_shape = self.diff3d.shape[:1], self.diff3d.shape[1:]
         defaults = {
             "scan_index": np.zeros(n, np.int64),

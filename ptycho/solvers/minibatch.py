@@ -146,15 +146,13 @@ class MinibatchEngine:
     measurement
         The frames and where they lie; may be exchanged between batches for the same frames elsewhere.
     steps
-        (n, 2) float64, how far each frame wants to move (`find_step`), as of its last batch, 0 where it
-        holds no light; None unless asked for.
+        (n, 2) float64, how far each frame wants to move (`find_step`), as of its last batch that asked for it; 0
+        where it holds no light.
     """
 
-    def __init__(
-        self, measurement: Measurement, estimate: Estimate, *, threads: int = 2, find_steps: bool = False
-    ) -> None:
+    def __init__(self, measurement: Measurement, estimate: Estimate, *, threads: int = 2) -> None:
         self.measurement = measurement
-        self.steps = np.zeros((len(measurement.views), 2)) if find_steps else None
+        self.steps = np.zeros((len(measurement.views), 2))
         self._estimate = estimate
         m, h, w = estimate.probe.shape
         self._light = np.zeros(measurement.canvas.shape, np.float32)  # that each pixel received, all batches together
@@ -169,7 +167,9 @@ class MinibatchEngine:
     ) -> None:
         self._pool.shutdown()
 
-    def improve(self, batch: NDArray[np.int64], step: float, alpha: float, *, move_probe: bool) -> float:
+    def improve(
+        self, batch: NDArray[np.int64], step: float, alpha: float, *, move_probe: bool, find_steps: bool = False
+    ) -> float:
         """Move object and probe by the corrections of one batch of frames.
 
         Parameters
@@ -180,6 +180,8 @@ class MinibatchEngine:
             γ and α of `ptycho.solvers.rpie.reconstruct`.
         move_probe
             False leaves the probe as it is.
+        find_steps
+            True finds the `steps` of these frames.
 
         Returns
         -------
@@ -193,7 +195,7 @@ class MinibatchEngine:
             _power(estimate.object),
             scipy.fft.fft2(estimate.probe),
             _power(estimate.probe).sum(axis=0),
-            None if self.steps is None else find_slopes(estimate.object),
+            find_slopes(estimate.object) if find_steps else None,
             self._light,
         )
         tasks = zip(self._lanes, np.array_split(batch, LANES), strict=True)
@@ -203,8 +205,7 @@ class MinibatchEngine:
         total, *others = self._lanes
         for other in others:
             total.add(other)
-        if self.steps is not None:
-            self._light += total.object_weight
+        self._light += total.object_weight
         total.object_sum *= _gain(total.object_weight, alpha, step)
         estimate.object += total.object_sum
         if move_probe:
@@ -231,11 +232,7 @@ class MinibatchEngine:
             np.conjugate(probes, out=probes)
             probes *= waves
             for frame, corrections, view in zip(slab, probes, views, strict=True):
-                if (
-                    self.steps is not None
-                    and seen.object_slopes is not None
-                    and self.measurement.amplitude[frame].any()
-                ):
+                if seen.object_slopes is not None and self.measurement.amplitude[frame].any():
                     slopes, light = seen.object_slopes[:, *view], seen.light[view]
                     self.steps[frame] = find_step(corrections.sum(axis=0), seen.probe_power, slopes, light)
                 _add_at(lane.object_weight, view, seen.probe_power)

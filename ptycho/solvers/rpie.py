@@ -163,15 +163,17 @@ def reconstruct(
         raise ShapeError(f"diffraction: expected light, found only zeros in {part.diffraction.shape} on valid pixels")
     history: list[float] = []
     walk = Walk(part.probe_positions)
-    with MinibatchEngine(measurement, estimate, threads=options.threads, find_steps=options.refine_positions) as engine:
+    with MinibatchEngine(measurement, estimate, threads=options.threads) as engine:
         for epoch in range(options.epochs):
             order = rng.permutation(used.size)
             batches = np.array_split(order, max(1, round(used.size / options.batch_frames)))
             move_probe = epoch >= FIRST_PROBE_EPOCH
+            walking = options.refine_positions and FIRST_EPOCH <= epoch < options.epochs - 1
             misfit = sum(
-                engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe) for batch in batches
+                engine.improve(batch, options.step(epoch), options.alpha, move_probe=move_probe, find_steps=walking)
+                for batch in batches
             )
-            if engine.steps is not None and FIRST_EPOCH <= epoch < options.epochs - 1:
+            if walking:
                 engine.measurement = engine.measurement.at(walk.advance(engine.steps))
             history.append(misfit / measurement.total_intensity)
             if report is not None:

@@ -79,9 +79,10 @@ class TrainOptions:
         object.__setattr__(self, "clock", parse_choice("training: clock", self.clock, Clock))
         if not isinstance(self.use_streaming, bool | None):
             raise ConfigError(f"training: use_streaming: expected True, False or None, found {self.use_streaming!r}")
-        for name, most in (("rate", 1.0), ("seconds", sys.float_info.max)):
-            if name != "seconds" or self.seconds is not None:
-                object.__setattr__(self, name, check_number(f"training: {name}", getattr(self, name), 0, most))
+        object.__setattr__(self, "rate", check_number("training: rate", self.rate, 0, 1))
+        if self.seconds is not None:
+            seconds = check_number("training: seconds", self.seconds, 0, sys.float_info.max)
+            object.__setattr__(self, "seconds", seconds)
 
     def rate_at(self, step: int, steps: int, used: float) -> float:
         """Return the learning rate of a step: a linear rise, then a cosine down to a hundredth.
